@@ -1,0 +1,18 @@
+# Every target but help runs in .venv, which project/bootstrap.py makes and fills when needed.
+PYTHON ?= python3
+START = @command -v $(PYTHON) >/dev/null || { echo "callflows: there is no $(PYTHON) here; install Python 3.11 or newer, or name one: PYTHON=/path/to/python make $@"; exit 1; }
+
+.PHONY: help demo run test lock bench
+
+help:
+	@echo "make demo    everything started, demo content loaded, one call placed against ourselves"
+	@echo "make run     the server and the worker, without the demo"
+	@echo "make test    all checks and all tests"
+	@echo "make bench   the measurements"
+	@echo "make lock    requirements*.lock anew, from pyproject.toml"
+	@echo
+	@echo "PYTHON=python3.13 chooses the Python, PORT=8080 the port, ADMIN_PASSWORD=... the admin's password."
+
+demo run test lock bench:
+	$(START)
+	@$(PYTHON) project/bootstrap.py $@

@@ -1,0 +1,14 @@
+"""Knows the app to Django."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+
+class CallflowsConfig(AppConfig):
+    name = "callflows"
+    verbose_name = "Callflows"
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from callflows import checks  # noqa: F401  (registers the system checks once the settings are read)

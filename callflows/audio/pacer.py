@@ -1,0 +1,95 @@
+"""Knows when the next frames may leave: a model of Vonage's buffer, with time as an argument."""
+
+from __future__ import annotations
+
+import math
+
+from callflows.audio.format import FRAME_SECONDS, FRAMES_PER_SECOND
+
+# Older platforms buffer 1,024 messages and lose the rest without a word.
+MAX_LEAD = 1000
+
+# One second ahead: a single TCP retransmission (200 ms or more) empties five frames; `clear` takes it back when the
+# caller interrupts.
+DEFAULT_LEAD = 50
+
+# Quartz differs by tens of millionths, 1 ms a second at the very most; more than 5 ms is the network, and no clock.
+_MOST_SHIFT = 0.005
+# A gap of more than this in what comes in starts the comparison anew.
+_GAP_SECONDS = 0.5
+
+
+class Pacer:
+    """Counts ``unplayed``, the frames that Vonage holds: one more for each sent, one less every 20 ms, never below 0.
+
+    A frame may leave while ``unplayed`` is below ``lead`` (frames, at most 1000). After an underrun the schedule
+    starts anew; there is no catching up. All times are seconds on one monotonic clock.
+    """
+
+    def __init__(self, lead: int = DEFAULT_LEAD) -> None:
+        if not 1 <= lead <= MAX_LEAD:
+            raise ValueError(f"lead: expected 1 to {MAX_LEAD} frames, got {lead}")
+        self.lead = lead
+        # When the buffer will have run empty, on Vonage's clock: one number holds the whole model.
+        self._empty = -math.inf
+        self._drift = _Drift()
+
+    def unplayed(self, now: float) -> float:
+        """Return how many frames wait at Vonage, the one being played included."""
+        return max(0.0, (self._empty - self._drift.theirs(now)) / FRAME_SECONDS)
+
+    def room(self, now: float) -> int:
+        """Return how many frames may leave now."""
+        return max(0, math.ceil(self.lead - self.unplayed(now) - 1e-6))
+
+    def wait(self, now: float) -> float:
+        """Return the seconds until a frame may leave; 0 when one may leave now."""
+        return max(0.0, (self.unplayed(now) - self.lead) * FRAME_SECONDS + 1e-6) if not self.room(now) else 0.0
+
+    def sent(self, frames: int, now: float) -> None:
+        """Count frames that left."""
+        self._empty = max(self._empty, self._drift.theirs(now)) + frames * FRAME_SECONDS
+
+    def cleared(self) -> None:
+        """Vonage has confirmed that it dropped what it had not played."""
+        self._empty = -math.inf
+
+    def heard(self, now: float) -> None:
+        """Count one incoming frame: they come at 50 a second of Vonage's clock, which is not quite ours."""
+        self._drift.heard(now)
+
+
+class _Drift:
+    """Follows how Vonage's clock runs against ours, by the least late of its frames in each second.
+
+    A frame can come late but never early, so the least late one of a second shows the clock.
+    """
+
+    def __init__(self) -> None:
+        self._start = self._last = math.nan
+        self._count = 0
+        self._least = math.inf
+        self._before = math.nan
+        self._offset = 0.0
+
+    def theirs(self, now: float) -> float:
+        """Return ``now`` on Vonage's clock, which began with ours."""
+        return now + self._offset
+
+    def heard(self, now: float) -> None:
+        if not now - self._last <= _GAP_SECONDS:
+            self._begin(now)
+        self._last = now
+        self._least = min(self._least, now - self._start - self._count * FRAME_SECONDS)
+        self._count += 1
+        if self._count % FRAMES_PER_SECOND == 0:
+            shift = self._least - self._before
+            if abs(shift) <= _MOST_SHIFT:
+                self._offset -= shift
+            self._before, self._least = self._least, math.inf
+
+    def _begin(self, now: float) -> None:
+        self._start = now
+        self._count = 0
+        self._least = math.inf
+        self._before = math.nan

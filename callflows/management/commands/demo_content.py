@@ -1,0 +1,139 @@
+"""Knows the demo: five numbers and the flows that answer them, each from one of Vonage's tutorials."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+from django.core.management.base import BaseCommand
+
+from callflows.audio.files import wav_bytes
+from callflows.audio.pcm import to_int16
+from callflows.audio.tones import melody, tone
+from callflows.models import Application, AudioPrompt, CallFlow, HeaderSet, PhoneNumber
+from callflows.sockets.registry import outcomes
+
+RATE = 24000
+SOUND_SECONDS = 32.0
+
+
+def chime() -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Three rising notes, where a real line would say 'please leave a message'."""
+    return np.concatenate([tone(hz, 0.35, RATE) for hz in (523.25, 659.25, 783.99)])
+
+
+def talk(name: str, text: str, then: str = "next", **options: Any) -> dict[str, Any]:
+    return {"name": name, "action": "talk", "then": then, "options": {"text": text, "language": "en-GB", **options}}
+
+
+def socket(name: str, app: str, rate: int = 16000, **options: Any) -> dict[str, Any]:
+    content_type = f"audio/l16;rate={rate}"
+    return {
+        "name": name,
+        "action": "connect",
+        "then": "end",
+        "options": {"app": app, "content-type": content_type, **options},
+    }
+
+
+class Command(BaseCommand):
+    help = "Load the demo's numbers, flows, prompts and headers. Safe to repeat: what is there already stays as it is."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        self.application, _ = Application.objects.get_or_create(
+            name="Demo", defaults={"application_id": "00000000-0000-4000-8000-000000000000"}
+        )
+        headers = self.headers("Echo headers", caller="{{ from }}", called="{{ to }}", app="echo")
+        sound = self.prompt("Demo sound", "A melody of our own making.", melody(SOUND_SECONDS, RATE))
+        greeting = self.prompt("Demo greeting", "Three notes before the beep.", chime())
+
+        echo = self.flow(
+            "Echo",
+            "Says hello, then lets callers hear themselves.",
+            [
+                talk("welcome", "Please wait while we connect you to the echo server."),
+                socket("echo", "echo", headerSet=headers.pk),
+            ],
+        )
+        music = self.flow("Sound", "Plays a melody.", [socket("sound", "play", settings={"prompt": sound.pk})])
+        message = self.flow(
+            "Message",
+            "Takes a message after the beep; the hash key ends it.",
+            [
+                socket("message", "record", settings={"prompt": greeting.pk, "max_seconds": 60, "end_key": "#"}),
+                talk("thanks", "Thank you. Goodbye.", "end"),
+            ],
+            [("message", outcome, None, "thanks") for outcome in ("key", "limit", "silence")],
+        )
+        menu = self.flow(
+            "Menu",
+            "1 echo, 2 sound, 3 leave a message; anything else is asked again twice.",
+            [
+                talk("menu", "Press 1 for the echo, 2 for a melody, 3 to leave a message.", bargeIn=True),
+                {
+                    "name": "choice",
+                    "action": "input",
+                    "then": "next",
+                    "options": {"dtmf": {"maxDigits": 1, "timeOut": 5}},
+                },
+                talk("goodbye", "Goodbye.", "end"),
+            ],
+            [
+                ("choice", "1", None, echo),
+                ("choice", "2", None, music),
+                ("choice", "3", None, message),
+                ("choice", "wrong", 2, "menu"),
+                ("choice", "nothing", 2, "menu"),
+                ("choice", "wrong", None, "goodbye"),
+                ("choice", "nothing", None, "goodbye"),
+            ],
+        )
+        old = self.flow(
+            "Old style",
+            "An echo at 8 kHz; when its socket fails, callers are told.",
+            [
+                socket("echo", "echo", 8000),
+                talk("away", "Sorry, the service is away. Please call again later.", "end"),
+            ],
+            [("echo", outcome, None, "away") for outcome in ("disconnected", "failed", "unanswered")],
+        )
+        for place, flow in enumerate((echo, music, menu, message, old), start=1):
+            self.number(f"44770090000{place}", flow)
+        self.stdout.write("Demo content: numbers 447700900001 to 447700900005")
+
+    def headers(self, name: str, **values: str) -> HeaderSet:
+        found, made = HeaderSet.objects.get_or_create(name=name)
+        if made:
+            for key, value in values.items():
+                found.rows.create(key=key, value=value)
+        return found
+
+    def prompt(self, name: str, description: str, wave: np.ndarray[Any, np.dtype[np.float32]]) -> AudioPrompt:
+        found, _ = AudioPrompt.objects.get_or_create(name=name, defaults={"description": description})
+        if found.newest is None:
+            pcm = to_int16(wave).astype("<i2").tobytes()
+            found.add_version(io.BytesIO(wav_bytes(pcm, RATE)), "demo.wav")
+        return found
+
+    def flow(
+        self,
+        name: str,
+        description: str,
+        steps: list[dict[str, Any]],
+        branches: list[tuple[str, str, int | None, str | CallFlow]] | None = None,
+    ) -> CallFlow:
+        found, made = CallFlow.objects.get_or_create(name=name, defaults={"description": description})
+        if not made:
+            return found
+        for position, step in enumerate(steps):
+            found.steps.create(position=position, **step)
+        for position, (step_name, outcome, at_most, target) in enumerate(branches or []):
+            goal = {"to_step": target} if isinstance(target, str) else {"to_flow": target}
+            found.branches.create(position=position, step=step_name, outcome=outcome, at_most=at_most, **goal)
+        found.publish(outcomes())
+        return found
+
+    def number(self, digits: str, flow: CallFlow) -> None:
+        defaults = {"name": f"Demo: {flow.name}", "flow": flow, "application": self.application}
+        PhoneNumber.objects.get_or_create(digits=digits, defaults={**defaults, "time_zone": "Europe/London"})

@@ -1,0 +1,72 @@
+"""Knows how to start one server process."""
+
+from __future__ import annotations
+
+import logging
+from argparse import ArgumentParser
+from collections.abc import Callable
+from importlib import import_module
+from threading import Thread
+from typing import Any
+
+from channels.routing import get_default_application
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from django.db import connections
+
+from callflows import consumers, serving
+from callflows.models import Recording
+
+log = logging.getLogger(__name__)
+
+
+class Command(BaseCommand):
+    help = "Serve webhooks, the admin and audio sockets. SIGTERM or Ctrl-C drains: open calls are closed and recorded."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--with", choices=("daphne", "uvicorn"), default="daphne", dest="server")
+        parser.add_argument("--host", default="127.0.0.1")
+        parser.add_argument("--port", type=int, default=settings.PORT)
+        parser.add_argument(
+            "--drain", type=float, default=10, metavar="SECONDS", help="wait so long for open calls to end"
+        )
+
+    def handle(self, *, server: str, host: str, port: int, drain: float, **options: Any) -> None:
+        try:
+            serving.check_address(host, port)
+            Thread(target=repair_recordings, daemon=True).start()
+            application = serving.with_access_log(get_default_application())
+            log.info("serving at http://%s:%s with %s", host, port, server)
+            runner(server)(application, host, port, consumers.drain, drain)
+        except serving.CannotListen as error:
+            raise CommandError(str(error)) from error
+        finally:
+            close_databases()
+
+
+def runner(server: str) -> Callable[[serving.Application, str, int, serving.Drain, float], None]:
+    try:
+        run: Callable[[serving.Application, str, int, serving.Drain, float], None]
+        run = import_module(f"callflows.serving.on_{server}").run
+    except ModuleNotFoundError as error:
+        raise CommandError(f"{error.name} is not installed: .venv/bin/pip install {error.name}") from error
+    return run
+
+
+def repair_recordings() -> None:
+    """Give recordings of a killed process to their calls."""
+    try:
+        if repaired := Recording.objects.repair():
+            log.info("repaired %s recordings that a killed process left", repaired)
+    except Exception:
+        log.exception("recordings could not be repaired; `manage.py work` will try again")
+    finally:
+        connections.close_all()
+
+
+def close_databases() -> None:
+    """Close connections and pools: a pool's threads would hold up the exit."""
+    for connection in connections.all(initialized_only=True):
+        connection.close()
+        if hasattr(connection, "close_pool"):
+            connection.close_pool()

@@ -1,0 +1,33 @@
+"""Knows what is stored: numbers, flows, prompts, calls, lines and jobs."""
+
+from __future__ import annotations
+
+from callflows.models.calls import Call, Leg, RoomStay, TimelineEntry
+from callflows.models.flows import Branch, CallFlow, FlowVersion, HeaderRow, HeaderSet, Step
+from callflows.models.jobs import Job
+from callflows.models.lines import Line, Recording, SocketRefused
+from callflows.models.numbers import Application, PhoneNumber
+from callflows.models.prompts import AudioPrompt, PromptVersion
+from callflows.models.refusals import Refusal
+
+__all__ = [
+    "Application",
+    "AudioPrompt",
+    "Branch",
+    "Call",
+    "CallFlow",
+    "FlowVersion",
+    "HeaderRow",
+    "HeaderSet",
+    "Job",
+    "Leg",
+    "Line",
+    "PhoneNumber",
+    "PromptVersion",
+    "Recording",
+    "Refusal",
+    "RoomStay",
+    "SocketRefused",
+    "Step",
+    "TimelineEntry",
+]

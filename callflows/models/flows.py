@@ -1,0 +1,243 @@
+"""Knows call flows: drafts that operators edit, and the published versions that callers are served."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
+from django.core.validators import RegexValidator
+from django.db import models, transaction
+from django.utils import timezone
+
+from callflows.models.prompts import AudioPrompt
+from callflows.ncco import flow as core
+from callflows.ncco.check import flow_problems
+from callflows.ncco.headers import reserved, too_long
+from callflows.ncco.problems import InvalidNcco, Problem
+
+STEP_NAME = RegexValidator(r"^[a-z0-9][a-z0-9-]*$", "Expected small letters, digits and dashes: main-menu.")
+
+
+class HeaderSet(models.Model):
+    """Named WebSocket headers: what a socket learns of its call in the first message, at most 512 bytes."""
+
+    name = models.CharField(max_length=100, unique=True)
+
+    class Meta:
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name
+
+    def values(self) -> dict[str, Any]:
+        return {row.key: row.parsed() for row in self.rows.all()}
+
+
+def check_headers(rows: Collection[tuple[str, Any]]) -> None:
+    """Refuse headers that Vonage would drop or overwrite: double or reserved keys, more than 512 bytes."""
+    found = []
+    keys = [key for key, _ in rows]
+    found += [f"{key!r} stands twice: each header needs a name of its own" for key in set(keys) if keys.count(key) > 1]
+    found += [f"{key!r} is a member of Vonage's own, which would overwrite it" for key in reserved(dict(rows))]
+    if reason := too_long(dict(rows)):
+        found.append(f"headers: {reason}")
+    if found:
+        raise ValidationError(found)
+
+
+class HeaderRow(models.Model):
+    """One header. The value is a text, which may hold variables, or any JSON."""
+
+    class Kind(models.TextChoices):
+        TEXT = "text", "Text"
+        JSON = "json", "JSON"
+
+    header_set = models.ForeignKey(HeaderSet, on_delete=models.CASCADE, related_name="rows")
+    key = models.CharField(max_length=100)
+    kind = models.CharField(max_length=4, choices=Kind, default=Kind.TEXT)
+    value = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ("id",)
+
+    def __str__(self) -> str:
+        return self.key
+
+    def parsed(self) -> Any:
+        return self.value if self.kind == self.Kind.TEXT else json.loads(self.value)
+
+    def clean(self) -> None:
+        try:
+            self.parsed()
+        except ValueError as error:
+            raise ValidationError({"value": f"expected JSON, got {self.value[:40]!r}: {error}"}) from None
+
+
+class CallFlow(models.Model):
+    """What callers meet: edited as a draft of steps and branches, served as its newest published version."""
+
+    name = models.CharField(max_length=100, unique=True)
+    description = models.TextField(blank=True)
+    live = models.ForeignKey(
+        "FlowVersion", on_delete=models.SET_NULL, null=True, blank=True, editable=False, related_name="+"
+    )
+    # Counts the saves of the draft, so that the second of two people saving is told.
+    edit = models.PositiveIntegerField(default=0, editable=False)
+
+    class Meta:
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name
+
+    def draft(self) -> core.Flow:
+        """Return the draft as it would be published now: header values and prompt versions written in."""
+        return core.Flow(
+            tuple(step.as_core() for step in self.steps.all()),
+            tuple(branch.as_core() for branch in self.branches.all()),
+        )
+
+    def problems(self, outcomes: Mapping[str, Collection[str]]) -> list[Problem]:
+        """Return all problems of the draft. ``outcomes``: the named outcomes of each socket app."""
+        published = CallFlow.objects.filter(live__isnull=False).values_list("id", flat=True)
+        return flow_problems(self.draft(), {*published, self.pk}, outcomes)
+
+    def publish(self, outcomes: Mapping[str, Collection[str]], by: User | None = None) -> FlowVersion:
+        """Make the draft what the next call is served. Raises InvalidNcco with all problems if it has errors."""
+        with transaction.atomic():
+            CallFlow.objects.select_for_update().get(pk=self.pk)
+            if wrong := [each for each in self.problems(outcomes) if each.severity == "error"]:
+                raise InvalidNcco(wrong)
+            newest = self.versions.first()
+            number = newest.number + 1 if newest else 1
+            version = self.versions.create(number=number, document=self.draft().to_json(), published_by=by)
+            self.live = version
+            self.save(update_fields=["live"])
+        return version
+
+    @property
+    def unpublished(self) -> bool:
+        """Whether the draft differs from what callers get."""
+        return self.live is None or self.live.document != self.draft().to_json()
+
+
+class GoesOn(models.Model):
+    """A target as it is stored: a step by its name, so that it can be added in the same save, or another flow."""
+
+    to_step = models.CharField(max_length=50, blank=True, validators=[STEP_NAME])
+    to_flow = models.ForeignKey(CallFlow, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+
+    class Meta:
+        abstract = True
+
+
+class Step(GoesOn):
+    """One action of a flow, with the options of its action as Vonage spells them, and ours."""
+
+    class Then(models.TextChoices):
+        NEXT = "next", "go on with the next step"
+        END = "end", "end the call"
+        STEP = "step", "go to a step"
+        FLOW = "flow", "go to another flow"
+
+    flow = models.ForeignKey(CallFlow, on_delete=models.CASCADE, related_name="steps")
+    position = models.PositiveIntegerField(default=0)
+    name = models.CharField(max_length=50, validators=[STEP_NAME])
+    action = models.CharField(max_length=20)
+    options = models.JSONField(default=dict, blank=True)
+    then = models.CharField(max_length=4, choices=Then, default=Then.NEXT)
+
+    class Meta:
+        # No constraint on the names: two steps that swap them in one save would break it. The form checks.
+        ordering = ("position", "id")
+
+    def __str__(self) -> str:
+        return self.name
+
+    def as_core(self) -> core.Step:
+        target = core.Target(
+            core_kind(self.then),
+            self.to_step if self.then == self.Then.STEP else "",
+            self.to_flow_id if self.then == self.Then.FLOW else None,
+        )
+        return core.Step(self.name, self.action, resolved(self.options), target)
+
+
+class Branch(GoesOn):
+    """What a step does with an outcome: a digit, nothing pressed, a failed connection, an outcome of a socket app."""
+
+    flow = models.ForeignKey(CallFlow, on_delete=models.CASCADE, related_name="branches")
+    position = models.PositiveIntegerField(default=0)
+    step = models.CharField(max_length=50, validators=[STEP_NAME])
+    outcome = models.CharField(max_length=50)
+    at_most = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Only while the step was asked no more often than this in a row."
+    )
+
+    class Meta:
+        ordering = ("position", "id")
+        verbose_name_plural = "branches"
+
+    def __str__(self) -> str:
+        return f"{self.step}: {self.outcome}"
+
+    def as_core(self) -> core.Branch:
+        target = core.Target("flow", "", self.to_flow_id) if self.to_flow_id else core.Target("step", self.to_step)
+        return core.Branch(self.step, self.outcome, target, self.at_most)
+
+
+def core_kind(then: str) -> core.TargetKind:
+    kinds: dict[str, core.TargetKind] = {"next": "next", "end": "end", "step": "step", "flow": "flow"}
+    return kinds[then]
+
+
+def resolved(options: dict[str, Any]) -> dict[str, Any]:
+    """Return ``options`` with what they refer to written in: a header set's values, a prompt's newest version.
+
+    Raises InvalidNcco when a prompt has no sound yet, or a header set is gone.
+    """
+    found = {name: _resolved_one(name, value) for name, value in options.items() if name != "headerSet"}
+    if (header_set := options.get("headerSet")) is not None:
+        chosen = HeaderSet.objects.prefetch_related("rows").filter(pk=header_set).first()
+        found["headers"] = chosen.values() if chosen else {}
+    return found
+
+
+def _resolved_one(name: str, value: Any) -> Any:
+    if name == "prompt" and isinstance(value, int):
+        return AudioPrompt.objects.named(value)
+    if name == "settings" and isinstance(value, dict):
+        return {inner: _resolved_one(inner, each) for inner, each in value.items()}
+    return value
+
+
+class FlowVersionQuerySet(models.QuerySet["FlowVersion"]):
+    def serving(self, flow_id: int, at: datetime) -> FlowVersion | None:
+        """Return the newest version published no later than ``at``: a running call keeps those of its start."""
+        return self.filter(flow_id=flow_id, published__lte=at).order_by("-number").first()
+
+
+class FlowVersion(models.Model):
+    """An immutable published document of a flow."""
+
+    flow = models.ForeignKey(CallFlow, on_delete=models.CASCADE, related_name="versions")
+    number = models.PositiveIntegerField()
+    document = models.JSONField()
+    published = models.DateTimeField(default=timezone.now)
+    published_by = models.ForeignKey("auth.User", on_delete=models.SET_NULL, null=True, related_name="+")
+
+    objects = FlowVersionQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-number",)
+        constraints = (models.UniqueConstraint(fields=("flow", "number"), name="version_number_once_in_a_flow"),)
+
+    def __str__(self) -> str:
+        return f"version {self.number}"
+
+    def as_core(self) -> core.Version:
+        return core.Version(self.pk, self.flow_id, core.Flow.from_json(self.document))

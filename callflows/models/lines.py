@@ -1,0 +1,195 @@
+"""Knows lines: the audio sockets of calls, the tokens that let them in, and their recordings."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core import signing
+from django.core.files import File
+from django.db import models, transaction
+from django.utils import timezone
+
+from callflows.audio.wavfile import is_locked, repair
+from callflows.models.calls import Call, Leg, TimelineEntry
+from callflows.models.flows import FlowVersion
+from callflows.models.jobs import job
+from callflows.ncco.flow import Place
+
+# How long the socket may come after the latest end of the actions before it; with no such end, two hours.
+TOKEN_SECONDS = 60
+UNBOUNDED_SECONDS = 7200
+_SALT = "callflows.line"
+
+
+class SocketRefused(Exception):
+    """A socket that may not come in: says why, for the log and the timeline."""
+
+
+def new_id() -> str:
+    return secrets.token_urlsafe(12)
+
+
+class LineQuerySet(models.QuerySet["Line"]):
+    def expect(self, call: Call, place: Place, at: datetime, seconds_before: float | None) -> Line:
+        """Make the line that the socket of ``place`` will open.
+
+        ``seconds_before`` is how long the actions before it can take at most, None when there is no bound.
+        """
+        wait = UNBOUNDED_SECONDS if seconds_before is None else seconds_before
+        return self.create(
+            call=call,
+            version_id=place.version.id,
+            step=place.step.name,
+            attempt=place.attempt,
+            app=place.step.options.get("app", ""),
+            expires=at + timedelta(seconds=wait + TOKEN_SECONDS),
+        )
+
+    def admit(self, line_id: str, token: str) -> Line:
+        """Return the line that a handshake's path names. Raises SocketRefused."""
+        line = self.select_related("call", "version", "call__application").filter(pk=line_id).first()
+        if line is None:
+            raise SocketRefused("no such line")
+        try:
+            nonce = signing.loads(token, salt=_SALT)
+        except signing.BadSignature:
+            raise SocketRefused("the token is not one of ours") from None
+        if nonce != [line.pk, line.nonce]:
+            raise SocketRefused("the token belongs to another line")
+        if line.used is not None:
+            raise SocketRefused("the token was used before")
+        if line.expires < timezone.now():
+            raise SocketRefused(f"the token expired at {line.expires:%H:%M:%S} UTC")
+        return line
+
+    def claim(self, line: Line, worker: str) -> bool:
+        """Use up the line's token; False when another socket did, at whatever worker."""
+        now = timezone.now()
+        return bool(
+            self.filter(pk=line.pk, used__isnull=True).update(
+                used=now, opened=now, state=Line.State.OPEN, worker=worker[:100]
+            )
+        )
+
+
+class Line(models.Model):
+    """One audio socket of a call, from the NCCO that names it until it closes."""
+
+    class State(models.TextChoices):
+        EXPECTED = "expected", "expected"
+        OPEN = "open", "open"
+        CLOSED = "closed", "closed"
+        LOST = "lost", "lost"
+
+    id = models.CharField(primary_key=True, max_length=22, default=new_id, editable=False)
+    nonce = models.CharField(max_length=22, default=new_id, editable=False)
+    call = models.ForeignKey(Call, on_delete=models.CASCADE, related_name="lines")
+    leg = models.ForeignKey(Leg, on_delete=models.SET_NULL, null=True, related_name="lines")
+    version = models.ForeignKey(FlowVersion, on_delete=models.SET_NULL, null=True, related_name="+")
+    step = models.CharField(max_length=50)
+    attempt = models.PositiveIntegerField(default=1)
+    app = models.CharField(max_length=50)
+    expires = models.DateTimeField()
+    used = models.DateTimeField(null=True)
+    state = models.CharField(max_length=10, choices=State, default=State.EXPECTED)
+    worker = models.CharField(max_length=100, blank=True)
+    opened = models.DateTimeField(null=True)
+    closed = models.DateTimeField(null=True)
+    # How the app ended; empty while it runs, and when the socket was lost.
+    outcome = models.CharField(max_length=50, blank=True)
+    figures = models.JSONField(default=dict, blank=True)
+
+    objects = LineQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("expires",)
+
+    def __str__(self) -> str:
+        return f"{self.app} {self.id}"
+
+    @property
+    def token(self) -> str:
+        """What lets the socket in, once: signed, and bound to this line."""
+        return signing.dumps([self.pk, self.nonce], salt=_SALT)
+
+    @property
+    def path(self) -> str:
+        return f"/socket/{self.pk}/{self.token}"
+
+    def finish(self, outcome: str, figures: dict[str, Any], notes: list[TimelineEntry]) -> None:
+        """Write down, in one go, how the line ended and what was noted since the last time."""
+        now = timezone.now()
+        with transaction.atomic():
+            Line.objects.filter(pk=self.pk).update(
+                state=Line.State.CLOSED, closed=now, outcome=outcome, figures=figures
+            )
+            TimelineEntry.objects.bulk_create(notes)
+
+
+@job
+def keep_recording(line: str) -> None:
+    """Move a line's finished recording to the storage."""
+    Recording.objects.keep(line)
+
+
+class RecordingQuerySet(models.QuerySet["Recording"]):
+    def keep(self, line_id: str) -> Recording | None:
+        """Move a finished recording from ``recordings/open`` to the storage; None when there is nothing to keep.
+
+        Safe to repeat, and at several workers: the row is made once.
+        """
+        path = open_path(line_id)
+        line = Line.objects.select_related("call").filter(pk=line_id).first()
+        if line is None or not path.exists() or is_locked(path):
+            return None
+        seconds = repair(path)
+        if not seconds:
+            path.unlink(missing_ok=True)
+            return None
+        with transaction.atomic():
+            recording, made = self.get_or_create(line=line, defaults={"call": line.call, "seconds": seconds})
+            if made:
+                with path.open("rb") as file:
+                    recording.file.save(f"{line_id}.wav", File(file), save=False)
+                recording.save()
+                text = f"Recorded {seconds:.1f} s"
+                line.call.note(TimelineEntry.Kind.RECORDING, text, line=line, data={"recording": recording.pk})
+        path.unlink(missing_ok=True)
+        return recording
+
+    def repair(self) -> int:
+        """Keep the recordings whose worker died; return how many. Those still being written are locked, and left."""
+        folder = Path(settings.RECORDINGS_OPEN)
+        found = sorted(folder.glob("*.wav")) if folder.is_dir() else []
+        kept = [self.keep(path.stem) for path in found]
+        lost = Line.objects.filter(pk__in=[each.line_id for each in kept if each], state=Line.State.OPEN)
+        lost.update(state=Line.State.LOST, closed=timezone.now())
+        return sum(1 for each in kept if each)
+
+
+def open_path(line_id: str) -> Path:
+    """Return where a line's recording is written while it lasts."""
+    return Path(settings.RECORDINGS_OPEN) / f"{line_id}.wav"
+
+
+class Recording(models.Model):
+    """What was said on a line: ``others`` left and ``us`` right, in one WAV."""
+
+    call = models.ForeignKey(Call, on_delete=models.CASCADE, related_name="recordings")
+    line = models.OneToOneField(Line, on_delete=models.CASCADE, related_name="recording")
+    file = models.FileField(upload_to="recordings/kept")
+    seconds = models.FloatField()
+    made = models.DateTimeField(auto_now_add=True)
+
+    objects = RecordingQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("id",)
+        permissions = (("listen_recording", "Can listen to recordings"),)
+
+    def __str__(self) -> str:
+        return f"{self.seconds:.1f} s"

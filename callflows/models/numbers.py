@@ -1,0 +1,89 @@
+"""Knows our Vonage applications, and the numbers that callers dial."""
+
+from __future__ import annotations
+
+import zoneinfo
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.validators import RegexValidator
+from django.db import models
+
+from callflows.ncco.document import errors
+
+
+def check_time_zone(name: str) -> None:
+    if name not in zoneinfo.available_timezones():
+        raise ValidationError(f"expected a time zone such as Europe/London, got {name!r}")
+
+
+def check_ncco(document: Any) -> None:
+    """Refuse an NCCO that Vonage would refuse, with all its problems."""
+    if found := errors(document):
+        raise ValidationError([f"{each.path}: {each.message}" for each in found])
+
+
+class Application(models.Model):
+    """A Vonage application: owns numbers and calls. Its secrets stand in the environment, never here."""
+
+    name = models.CharField(max_length=100, unique=True)
+    application_id = models.CharField(
+        "application id", max_length=64, unique=True, help_text="As Vonage's dashboard shows it."
+    )
+    api_host = models.URLField(
+        "API host", default="https://api.nexmo.com", help_text="Where calls are controlled when they name no region."
+    )
+    private_key_variable = models.CharField(
+        "variable of the private key",
+        max_length=100,
+        blank=True,
+        help_text="Name of the environment variable that holds the application's private key (PEM).",
+    )
+
+    class Meta:
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class PhoneNumberQuerySet(models.QuerySet["PhoneNumber"]):
+    def dialled(self, digits: str) -> PhoneNumber | None:
+        """Return the number with the flow and version that answer it, in one query."""
+        return self.select_related("application", "flow", "flow__live").filter(digits=digits).first()
+
+
+class PhoneNumber(models.Model):
+    """A number that callers dial."""
+
+    digits = models.CharField(
+        "number",
+        max_length=15,
+        unique=True,
+        validators=[
+            RegexValidator(r"^\d{5,15}$", "Expected 5 to 15 digits with the country code, without a plus sign.")
+        ],
+        help_text="With the country code, digits only: 447700900001.",
+    )
+    name = models.CharField(max_length=100, blank=True, help_text="What it is for.")
+    application = models.ForeignKey(
+        Application, on_delete=models.SET_NULL, null=True, blank=True, related_name="numbers"
+    )
+    flow = models.ForeignKey("CallFlow", on_delete=models.SET_NULL, null=True, blank=True, related_name="numbers")
+    time_zone = models.CharField(max_length=64, default="UTC", validators=[check_time_zone])
+    safe_ncco = models.JSONField(
+        "safe NCCO",
+        null=True,
+        blank=True,
+        validators=[check_ncco],
+        help_text="What callers get when anything goes wrong; empty: the one of the settings.",
+    )
+
+    objects = PhoneNumberQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("digits",)
+        verbose_name = "phone number"
+
+    def __str__(self) -> str:
+        return f"{self.digits} {self.name}".strip()

@@ -1,0 +1,52 @@
+"""Knows how long the actions of a document can take at most."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+# Slow speech; Vonage's voices say about 15 characters a second.
+_CHARACTERS_PER_SECOND = 6
+_UNBOUNDED = None
+
+
+def longest(actions: Iterable[dict[str, Any]], stream_seconds: Mapping[str, float]) -> float | None:
+    """Return the seconds after which ``actions`` have ended at the latest, or None when there is no bound.
+
+    ``stream_seconds`` gives the length of the streams whose address is known.
+    """
+    total = 0.0
+    for action in actions:
+        seconds = _longest(action, stream_seconds)
+        if seconds is None:
+            return _UNBOUNDED
+        total += seconds
+    return total
+
+
+def _longest(action: dict[str, Any], stream_seconds: Mapping[str, float]) -> float | None:
+    match action.get("action"):
+        case "talk":
+            return _repeated(_talk(str(action.get("text", ""))), action)
+        case "stream":
+            url = (action.get("streamUrl") or [""])[0]
+            return _repeated(stream_seconds.get(url), action)
+        case "input":
+            dtmf = action.get("dtmf") or {}
+            return float(dtmf.get("timeOut", 3)) * (int(dtmf.get("maxDigits", 4)) + 1)
+        case "record":
+            blocks = "endOnKey" in action or "endOnSilence" in action
+            return (float(action["timeOut"]) if "timeOut" in action else _UNBOUNDED) if blocks else 0.0
+        case _:
+            return _UNBOUNDED
+
+
+def _talk(text: str) -> float | None:
+    """SSML can pause and slow down at will, so it has no bound."""
+    return _UNBOUNDED if re.search(r"<\s*speak", text) else 2 + len(text) / _CHARACTERS_PER_SECOND
+
+
+def _repeated(seconds: float | None, action: dict[str, Any]) -> float | None:
+    loop = int(action.get("loop", 1))
+    return seconds * loop if seconds is not None and loop > 0 else _UNBOUNDED

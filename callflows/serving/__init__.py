@@ -1,0 +1,64 @@
+"""Knows how a server process listens, stops without cutting a call, and logs who asked for what."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+log = logging.getLogger("callflows.access")
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Any, Any, Any], Awaitable[None]]
+# Refuses new sockets, closes the open ones and waits until their events were answered, at most so many seconds.
+Drain = Callable[[float], Awaitable[None]]
+
+# A line is dead when neither a frame nor a pong came for 30 s: a ping after 15 s without a frame, 13 s for its answer,
+# and 2 s because daphne looks only so often.
+PING_SECONDS = 15
+PONG_SECONDS = 13
+# Bytes in one message of a peer: Vonage's audio messages have at most 960, its texts a few hundred.
+MESSAGE_BYTES = 1024 * 1024
+
+
+class CannotListen(OSError):
+    """The address cannot be listened at: says why, and what to do."""
+
+
+def check_address(host: str, port: int) -> None:
+    """Raise CannotListen when nobody could listen there now."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        socket.create_server((host, port), family=family).close()
+    except OSError as error:
+        raise CannotListen(
+            f"cannot listen at {host}:{port} ({error.strerror}): stop what runs there, or choose another port, such as "
+            f"PORT={port + 1 if port < 65535 else 8000}"
+        ) from error
+
+
+def with_access_log(application: Application) -> Application:
+    """Log each request and socket, without query strings: those may hold signatures."""
+
+    async def logged(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        begun, status = time.monotonic(), 0
+
+        async def noting(message: Message) -> None:
+            nonlocal status
+            status = message.get("status", status)
+            await send(message)
+
+        if scope["type"] == "http":
+            await application(scope, receive, noting)
+            log.info("%s %s %s %.0f ms", scope["method"], scope["path"], status, 1000 * (time.monotonic() - begun))
+        else:
+            # Its `send` is passed on as it is: fifty frames a second would pay for a detour.
+            log.info("socket %s", scope["path"])
+            await application(scope, receive, send)
+            log.info("socket %s ended after %.1f s", scope["path"], time.monotonic() - begun)
+
+    return logged

@@ -1,0 +1,66 @@
+"""Knows how uvicorn serves us: draining before it stops."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+
+from callflows.serving import MESSAGE_BYTES, PING_SECONDS, PONG_SECONDS, Application, Drain
+
+log = logging.getLogger(__name__)
+
+# Seconds that requests in progress get to finish when the listening has ended.
+REQUEST_SECONDS = 2
+
+
+class DrainingServer(uvicorn.Server):
+    """Uvicorn that closes our sockets in order, with HTTP still up, before it closes its own way."""
+
+    def __init__(self, config: uvicorn.Config, drain: Drain, seconds: float) -> None:
+        super().__init__(config)
+        self.drain, self.seconds = drain, seconds
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await self.drain(self.seconds)
+        await super().shutdown(sockets)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Listen to signals. Uvicorn's own way raises them again in the end, and the process would not exit with 0."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, self.end)
+        yield
+
+    def end(self) -> None:
+        """Begin to stop; a second signal does not wait for anybody."""
+        if self.should_exit:
+            os._exit(1)
+        log.info("stopping: no new sockets, waiting up to %s s for the open ones", self.seconds)
+        self.should_exit = True
+
+
+def run(application: Application, host: str, port: int, drain: Drain, seconds: float) -> None:
+    """Serve until SIGTERM or SIGINT and the end of draining."""
+    config = uvicorn.Config(
+        application,
+        host=host,
+        port=port,
+        lifespan="off",
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        ws_max_size=MESSAGE_BYTES,
+        ws_ping_interval=PING_SECONDS,
+        ws_ping_timeout=PONG_SECONDS,
+        timeout_graceful_shutdown=REQUEST_SECONDS,
+    )
+    DrainingServer(config, drain, seconds).run()

@@ -1,0 +1,103 @@
+"""Knows how Vonage delivers a webhook: what counts as an answer, and what is tried again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from callflows.ncco.document import errors
+from callflows.simulator.effects import Fetched, NotFetched, Trouble
+
+# Vonage: these statuses, and time-outs and broken connections, are tried once more; everything else is final.
+_AGAIN = (429, 503, 504)
+_SUCCESS = range(200, 206)
+_REASONS: dict[Trouble, str] = {
+    "timeout": "Socket timeout.",
+    "closed": "Connection closed.",
+    "reset": "Connection reset.",
+    "unreachable": "Connection closed.",
+}
+INVALID = "Invalid NCCO."
+
+Document = list[dict[str, Any]]
+Wants = Literal["document", "document or nothing", "nothing"]
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """One webhook to deliver: ``wants`` says what its answer may be; Vonage gives up after ``seconds``."""
+
+    kind: Literal["answer", "event"]
+    method: str
+    url: str
+    body: Mapping[str, Any]
+    wants: Wants
+    seconds: float
+
+    @property
+    def name(self) -> str:
+        """What the timeline calls it: "answer webhook", "event 'started'", ..."""
+        asked = "fallback webhook" if "original_request" in self.body else f"{self.kind} webhook"
+        return asked if self.kind == "answer" else f"{asked} of {event_name(self.body)!r}"
+
+
+def event_name(body: Mapping[str, Any]) -> str:
+    """Return what an event is called: its status, or what tells those without one apart."""
+    marks = {"dtmf": "input", "speech": "input", "recording_url": "record", "payload": "notify", "reason": "error"}
+    return str(body.get("status") or next((name for mark, name in marks.items() if mark in body), "event"))
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came of a webhook: a document or None to go on, or the ``reason`` that Vonage gives for its failure.
+
+    ``text`` says more than the reason; ``again`` allows another attempt.
+    """
+
+    document: Document | None = None
+    reason: str = ""
+    text: str = ""
+    again: bool = False
+
+
+def as_query(body: Mapping[str, Any]) -> dict[str, str]:
+    """Return a body as query parameters: all strings, nested values as JSON text, null as empty text."""
+    return {key: _parameter(value) for key, value in body.items()}
+
+
+def _parameter(value: Any) -> str:
+    if value is None or isinstance(value, str):
+        return value or ""
+    return json.dumps(value, separators=(",", ":"))
+
+
+def judge(result: Fetched | NotFetched, wants: Wants) -> Reply:
+    """Return what Vonage makes of the response to a webhook."""
+    if isinstance(result, NotFetched):
+        again = result.trouble != "unreachable"
+        return Reply(reason=_REASONS[result.trouble], text=result.text, again=again)
+    if result.status not in _SUCCESS:
+        text = f"HTTP {result.status} {_excerpt(result.body)}".strip()
+        again = result.status in _AGAIN and wants != "nothing"
+        return Reply(reason="Invalid response code.", text=text, again=again)
+    if wants == "nothing" or (wants == "document or nothing" and not result.body.strip()):
+        return Reply()
+    return _document(result)
+
+
+def _document(result: Fetched) -> Reply:
+    if result.content_type.partition(";")[0].strip().lower() != "application/json":
+        expected = "expected an NCCO as application/json"
+        return Reply(reason=INVALID, text=f"{expected}, got {result.content_type or 'no content type'}")
+    try:
+        document = json.loads(result.body)
+    except ValueError as error:
+        return Reply(reason=INVALID, text=f"expected an NCCO, got no JSON: {error}")
+    found = [f"{each.path}: {each.message}" for each in errors(document)]
+    return Reply(reason=INVALID, text="; ".join(found)) if found else Reply(document)
+
+
+def _excerpt(body: bytes) -> str:
+    return " ".join(body.decode(errors="replace").split())[:120]

@@ -1,0 +1,139 @@
+"""Knows what the rules of a call ask of the world, and what the world reports back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+# Why an HTTP request had no response. Vonage tries all again but `unreachable`: an address that it cannot use.
+Trouble = Literal["timeout", "closed", "reset", "unreachable"]
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """Make an HTTP request: ``query`` for GET, ``body`` as JSON for POST; give up after ``seconds``."""
+
+    id: int
+    method: str
+    url: str
+    query: Mapping[str, str]
+    body: Mapping[str, Any] | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """Open the WebSocket of a leg; ``authorization`` is the header's value, "" for none."""
+
+    leg: str
+    uri: str
+    authorization: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send a message on the socket of a leg: text as str, one frame of audio as bytes."""
+
+    leg: str
+    message: str | bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Close the socket of a leg; ``abort`` drops the connection, so that the server sees 1006."""
+
+    leg: str
+    abort: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """20 ms of sound that the caller heard; ``source`` is talk, stream, beep or socket."""
+
+    pcm: bytes
+    rate: int
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """20 ms of sound that the caller said."""
+
+    pcm: bytes
+    rate: int
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """One line of the caller's timeline; ``t`` is in seconds from the start of the call."""
+
+    t: float
+    kind: str
+    leg: str
+    text: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+Effect = Fetch | Open | Send | Close | Heard | Said | Note
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """The response to a `Fetch`."""
+
+    id: int
+    status: int
+    content_type: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class NotFetched:
+    """No response to a `Fetch`."""
+
+    id: int
+    trouble: Trouble
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The handshake of a leg's socket succeeded."""
+
+    leg: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotOpened:
+    """The socket could not be opened; ``late`` when nobody answered in time."""
+
+    leg: str
+    text: str
+    late: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A message of the application's on the socket of a leg."""
+
+    leg: str
+    message: str | bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The application closed the socket of a leg, or the connection broke (1006)."""
+
+    leg: str
+    code: int
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    """The caller hangs up."""
+
+
+Input = Fetched | NotFetched | Opened | NotOpened | Received | Closed | HangUp

@@ -1,0 +1,126 @@
+"""Knows the sounds of a fake call: what the caller says, what he heard, and how long a text is spoken."""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from callflows.audio import pcm as samples_of
+from callflows.audio.files import read_prompt
+from callflows.audio.format import FRAMES_PER_SECOND, RATES, Format
+from callflows.audio.framer import frames
+from callflows.audio.resample import resample
+from callflows.audio.tones import tone
+
+# Vonage's voices say about 15 characters a second.
+CHARACTERS_PER_SECOND = 15
+PHONE = Format(8000)
+LONGEST_SECONDS = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """What a caller says from the moment when the flow first listens: mono L16 by rate; silence after its end."""
+
+    pcm: Mapping[int, bytes]
+
+    @classmethod
+    def read(cls, path: Path) -> Voice:
+        """Return the sound of a file; raises AudioError when it cannot be read."""
+        return cls(read_prompt(path, LONGEST_SECONDS).pcm)
+
+    @classmethod
+    def of(cls, wave: NDArray[np.float32], rate: int) -> Voice:
+        """Return ``wave``, shape (n,), 1.0 is full scale, as a voice."""
+        return cls({to: samples_of.to_int16(resample(wave, rate, to)).tobytes() for to in RATES})
+
+    @property
+    def seconds(self) -> float:
+        return len(self.pcm[PHONE.rate]) / 2 / PHONE.rate
+
+    def frames(self, fmt: Format, start: float = 0.0) -> Iterator[bytes]:
+        """Yield frames of 20 ms from ``start`` seconds on (to the nearest frame)."""
+        skipped = round(start * FRAMES_PER_SECOND) * fmt.frame_bytes
+        return (bytes(frame) for frame in frames(memoryview(self.pcm[fmt.rate])[skipped:], fmt))
+
+    def level(self, start: float, end: float) -> float:
+        """Return the loudness between two moments in dBFS; silence is -inf."""
+        first, last = (round(max(0.0, moment) * PHONE.rate) * 2 for moment in (start, end))
+        return level(self.pcm[PHONE.rate][first:last])
+
+
+def sample_voice(seconds: float) -> Voice:
+    """Return a quiet pattern of three tones and a pause, so that an echo can be heard and told from noise."""
+    rate = 24000
+    notes = [tone(hz, 0.3, rate, -24) for hz in (440.0, 550.0, 660.0)]
+    pattern = np.concatenate([*notes, np.zeros(round(0.3 * rate), np.float32)])
+    return Voice.of(np.resize(pattern, round(seconds * rate)), rate)
+
+
+def speaking_seconds(text: str) -> float:
+    """Return how long a talk is spoken; SSML tags are not."""
+    spoken = " ".join(re.sub(r"<[^<>]*>", " ", text).split())
+    return max(0.5, len(spoken) / CHARACTERS_PER_SECOND)
+
+
+def silence(seconds: float, fmt: Format) -> bytes:
+    """Return silence in whole frames, at least ``seconds`` long."""
+    return fmt.silence * math.ceil(seconds * FRAMES_PER_SECOND)
+
+
+def decode(data: bytes) -> tuple[bytes, Format]:
+    """Return the sound of a file as mono L16, at its own rate where a socket could carry that.
+
+    Raises AudioError when it cannot be read.
+    """
+    prompt = read_prompt(io.BytesIO(data), LONGEST_SECONDS)
+    fmt = Format(prompt.source_rate if prompt.source_rate in RATES else 16000)
+    return prompt.pcm[fmt.rate], fmt
+
+
+def level(pcm: bytes) -> float:
+    """Return the loudness of L16 in dBFS: 0 is full scale, silence (or nothing) is -inf."""
+    return samples_of.level(samples_of.samples(pcm)) if pcm else -math.inf
+
+
+@dataclass(slots=True)
+class Sound:
+    """What a caller heard, in order: runs of frames of one source (talk, stream, beep, socket) and rate."""
+
+    runs: list[tuple[str, int, list[bytes]]] = field(default_factory=list)
+
+    def add(self, source: str, rate: int, frame: bytes) -> None:
+        if not self.runs or self.runs[-1][:2] != (source, rate):
+            self.runs.append((source, rate, []))
+        self.runs[-1][2].append(frame)
+
+    def of(self, source: str) -> bytes:
+        """Return all that came from one source, as it was played."""
+        return b"".join(frame for name, _, heard in self.runs if name == source for frame in heard)
+
+    @property
+    def frames(self) -> int:
+        return sum(len(heard) for _, _, heard in self.runs)
+
+    @property
+    def seconds(self) -> float:
+        return self.frames / FRAMES_PER_SECOND
+
+    def mixdown(self) -> tuple[bytes, int]:
+        """Return every sample that was played, in order, as mono L16 at the highest rate that occurred."""
+        rate = max((rate for _, rate, _ in self.runs), default=PHONE.rate)
+        return b"".join(_at(b"".join(heard), own, rate) for _, own, heard in self.runs), rate
+
+
+def _at(pcm: bytes, own: int, rate: int) -> bytes:
+    if own == rate:
+        return pcm
+    wave = np.divide(samples_of.samples(pcm), samples_of.FULL_SCALE, dtype=np.float32)
+    return samples_of.to_int16(resample(wave, own, rate)).tobytes()

@@ -1,0 +1,41 @@
+"""Knows how to play a prompt to the caller."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from callflows.sockets.app import Settings, SocketApp
+from callflows.sockets.line import Line
+
+
+class PlaySettings(Settings):
+    """Which sound, and how often."""
+
+    prompt: int | dict[str, Any] = Field(title="Prompt", description="What callers hear.")
+    loop: int = Field(1, ge=0, le=1000, title="How often", description="0: until the caller hangs up.")
+    then: Literal["end", "stay"] = Field("end", title="Afterwards", description="End the step, or stay on the line.")
+
+
+async def play(line: Line) -> str:
+    """Play the prompt to its end, as heard by the caller, then end as ``finished``."""
+    chosen = line.settings["prompt"]
+    sound = await line.sound(chosen["version"])
+    times = int(line.settings.get("loop", 1))
+    line.note("prompt", f"Playing {chosen.get('name') or 'a prompt'}", seconds=chosen.get("seconds"))
+    while True:
+        line.play(sound)
+        mark = line.mark()
+        heard = await mark.heard
+        times -= 1
+        if times == 0 or not heard:
+            break
+    line.note("prompt", "Heard to the end" if heard else "Stopped")
+    if line.settings.get("then") == "stay":
+        async for _ in line.events():
+            pass
+    return "finished"
+
+
+APP = SocketApp("play", "Play: callers hear a prompt", play, outcomes=("finished",), settings=PlaySettings)

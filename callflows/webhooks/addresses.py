@@ -1,0 +1,76 @@
+"""Knows our own addresses: where Vonage sends events, opens sockets and fetches prompts."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core import signing
+from django.http import HttpRequest
+
+from callflows.ncco.flow import Place
+
+_SALT = "callflows.step"
+_SOCKET = re.compile(r"(/socket/([\w-]{1,22})/)[^\s/?\"]+")
+
+
+@dataclass(frozen=True, slots=True)
+class StepRef:
+    """Which step of which call an event answers: the reply is chosen from it, never from where the call seems to be."""
+
+    call: int
+    version: int
+    step: str
+    attempt: int
+
+    @classmethod
+    def read(cls, signed: str) -> StepRef | None:
+        """Return what a signed address names; None when it is not one of ours."""
+        try:
+            call, version, step, attempt = signing.loads(signed, salt=_SALT)
+        except (signing.BadSignature, ValueError, TypeError):
+            return None
+        return cls(call, version, step, attempt)
+
+    @classmethod
+    def in_url(cls, url: str) -> StepRef | None:
+        """Return the step that a whole address names, as the fallback webhook quotes it."""
+        return cls.read(urlsplit(url).path.rstrip("/").rpartition("/")[2])
+
+    def __str__(self) -> str:
+        return signing.dumps([self.call, self.version, self.step, self.attempt], salt=_SALT)
+
+
+def base_url(request: HttpRequest) -> str:
+    """Return the address under which Vonage reaches us: PUBLIC_URL, or the one it just used."""
+    return settings.PUBLIC_URL or f"{request.scheme}://{request.get_host()}"
+
+
+def event_url(base: str, call: int, place: Place) -> str:
+    ref = StepRef(call, place.version.id, place.step.name, place.attempt)
+    return f"{base}/webhooks/events/{ref}"
+
+
+def socket_url(base: str, path: str) -> str:
+    """``https`` becomes ``wss``, plain ``http`` ``ws``."""
+    return f"ws{base.removeprefix('http')}{path}"
+
+
+def line_in(uri: str) -> str | None:
+    """Return the id of the line that a socket's address names, if it is one of ours."""
+    found = _SOCKET.search(uri)
+    return found[2] if found else None
+
+
+def without_tokens(value: Any) -> Any:
+    """Return ``value`` with the tokens of socket addresses cut out of all its texts."""
+    if isinstance(value, str):
+        return _SOCKET.sub(r"\1...", value)
+    if isinstance(value, list):
+        return [without_tokens(each) for each in value]
+    if isinstance(value, dict):
+        return {name: without_tokens(each) for name, each in value.items()}
+    return value

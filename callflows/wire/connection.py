@@ -1,0 +1,92 @@
+"""Knows our end of an audio socket: what each message means, in which order they come, and what we may send."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from callflows.audio.format import AudioError, Format
+from callflows.wire.events import Audio, Cleared, Connected, Digit, Event, Played, Rubbish, Unknown
+
+DIGITS = frozenset("0123456789*#")
+
+CLEAR = '{"action":"clear"}'
+
+
+class WireError(ValueError):
+    """What we were about to send would end the leg: says what was expected and what came."""
+
+
+class Connection:
+    """One socket, without the socket: messages in, events out. Reads no clock."""
+
+    def __init__(self) -> None:
+        self.fmt: Format | None = None
+        self._size = 0
+
+    def receive(self, message: bytes | str) -> Event:
+        """Return what ``message`` says. Never raises: what cannot be understood is Rubbish with the reason."""
+        if isinstance(message, bytes):
+            if len(message) == self._size:
+                return Audio(message)
+            return self._odd_frame(len(message))
+        try:
+            value = json.loads(message)
+        except (ValueError, RecursionError):
+            return Rubbish(f"expected JSON, got {message[:40]!r}")
+        if not isinstance(value, dict):
+            return Rubbish(f"expected a JSON object, got {message[:40]!r}")
+        return self._text(value)
+
+    def _odd_frame(self, size: int) -> Event:
+        if self.fmt is None:
+            return Rubbish("audio before the first message")
+        return Rubbish(f"expected {self._size} bytes of audio, got {size}")
+
+    def _text(self, value: dict[str, Any]) -> Event:
+        name = value.get("event")
+        # The oldest form of the first message has no event, only the format.
+        if name == "websocket:connected" or (name is None and "content-type" in value):
+            return self._connected(value)
+        match name:
+            case "websocket:cleared":
+                return Cleared()
+            case "websocket:notify":
+                payload = value.get("payload")
+                return Played(payload if isinstance(payload, dict) else {})
+            case "websocket:dtmf" | None if (digit := _digit(value)) is not None:
+                return digit
+            case _:
+                return Unknown(str(name)[:100], value)
+
+    def _connected(self, value: dict[str, Any]) -> Event:
+        if self.fmt is not None:
+            return Rubbish("a second first message")
+        try:
+            self.fmt = Format.parse(value.get("content-type"))
+        except AudioError as error:
+            return Rubbish(str(error))
+        self._size = self.fmt.frame_bytes
+        return Connected(self.fmt, {key: each for key, each in value.items() if key not in ("event", "content-type")})
+
+    def frame(self, pcm: bytes | memoryview) -> bytes:
+        """Return the binary message of one frame. Raises WireError on any other size: it would end the leg."""
+        if len(pcm) != self._size or not self._size:
+            raise WireError(f"expected {self._size} bytes of audio, got {len(pcm)}")
+        return bytes(pcm)
+
+
+def notify(payload: Mapping[str, Any]) -> str:
+    """Return the message after which Vonage says when all that was sent before has been played."""
+    return json.dumps({"action": "notify", "payload": payload}, separators=(",", ":"))
+
+
+def _digit(value: Mapping[str, Any]) -> Digit | None:
+    """Read the three shapes of a key: with event, without (oldest), and nested under ``dtmf``."""
+    nested = value.get("dtmf")
+    source = nested if isinstance(nested, dict) else value
+    digit, duration = source.get("digit"), source.get("duration", 0)
+    if not isinstance(digit, str) or digit not in DIGITS or not digit:
+        return None
+    return Digit(digit, duration if isinstance(duration, int) else 0)

@@ -1,0 +1,314 @@
+"""Knows every setting of the project; reads the environment once, at the top."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import dj_database_url
+import django_stubs_ext
+from django.core.exceptions import ImproperlyConfigured
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+# Lets `ModelAdmin[Call]` and the like run as well as type-check.
+django_stubs_ext.monkeypatch()
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+
+class Environment(BaseSettings):
+    """What may be set from outside. With nothing set, these are the demo's settings.
+
+    Each name may also be given as ``NAME_FILE``, the path of a file that holds the value.
+    """
+
+    model_config = SettingsConfigDict(case_sensitive=True, env_ignore_empty=True, extra="ignore", validate_default=True)
+
+    # First, because what follows is checked more strictly in production.
+    PRODUCTION: bool = False
+    DEBUG: bool = False
+    SECRET_KEY: str = ""
+    DATABASE_URL: str = ""
+    REDIS_URL: str = ""
+    # Where Vonage and operators reach us, such as https://calls.example.com.
+    PUBLIC_URL: str = ""
+    # More host names, with commas between; the one of PUBLIC_URL is allowed by itself.
+    ALLOWED_HOSTS: str = ""
+    PORT: int = Field(default=8000, ge=1, le=65535)
+    # The folder that holds db.sqlite3, media/ and .secret-key.
+    DATA_DIR: Path = BASE_DIR
+    ADMIN_PASSWORD: str = ""
+    LOG_LEVEL: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    # Seconds that an uploaded prompt may last.
+    PROMPT_MAX_SECONDS: float = Field(default=600, gt=0)
+    # Calls that one server process holds at the same time.
+    MAX_LINES: int = Field(default=100, ge=1)
+    # Seconds of audio that a socket app may leave unheard before the oldest frames are dropped.
+    INBOX_SECONDS: float = Field(default=5, gt=0)
+    # Seconds after which the answer webhook gives up and serves SAFE_NCCO: Vonage waits no less than 1, our aim is 1.5.
+    ANSWER_SECONDS: float = Field(default=1.2, gt=0, le=5)
+
+    @field_validator("SECRET_KEY", "DATABASE_URL", "REDIS_URL", "PUBLIC_URL")
+    @classmethod
+    def demanded_in_production(cls, value: str, info: ValidationInfo) -> str:
+        if info.data.get("PRODUCTION") and not value:
+            raise ValueError("is not set, and PRODUCTION=1 needs it")
+        return value
+
+    @field_validator("SECRET_KEY")
+    @classmethod
+    def long_enough(cls, value: str, info: ValidationInfo) -> str:
+        if info.data.get("PRODUCTION") and (len(value) < 50 or len(set(value)) < 5):
+            raise ValueError(f"expected at least 50 random characters, got {len(value)}")
+        return value
+
+    @field_validator("DATABASE_URL")
+    @classmethod
+    def names_a_database(cls, value: str, info: ValidationInfo) -> str:
+        scheme = urlsplit(value).scheme
+        known = ("postgres", "postgresql") if info.data.get("PRODUCTION") else ("postgres", "postgresql", "sqlite", "")
+        if scheme not in known:
+            raise ValueError(f"expected postgresql://user:password@host/name, got a URL of scheme {scheme!r}")
+        return value
+
+    @field_validator("REDIS_URL")
+    @classmethod
+    def names_a_redis(cls, value: str) -> str:
+        if value and urlsplit(value).scheme not in ("redis", "rediss", "unix"):
+            raise ValueError(f"expected redis://host:6379/0, got a URL of scheme {urlsplit(value).scheme!r}")
+        return value
+
+    @field_validator("PUBLIC_URL")
+    @classmethod
+    def is_an_origin(cls, value: str, info: ValidationInfo) -> str:
+        """Refuse what is not an origin: Vonage is told this address, and sockets are dialled at its host."""
+        url, schemes = urlsplit(value.rstrip("/")), ("https",) if info.data.get("PRODUCTION") else ("https", "http")
+        if value and not (url.scheme in schemes and url.hostname and not (url.path or url.query or url.username)):
+            raise ValueError(f"expected {' or '.join(schemes)}://host without a path, got {value!r}")
+        return url.geturl()
+
+
+def read_environment() -> Environment:
+    """Return the environment, or raise ImproperlyConfigured that names all that is wrong with it at once."""
+    values, problems = from_files()
+    try:
+        env = Environment(**values)
+    except ValidationError as error:
+        wrong = [(str(one["loc"][0]), one["msg"].removeprefix("Value error, ")) for one in error.errors()]
+        problems += [f"{name}: {text}" for name, text in wrong if f"{name}_FILE" not in " ".join(problems)]
+    if problems:
+        raise ImproperlyConfigured("\n  ".join(["These environment variables must be put right first:", *problems]))
+    return env
+
+
+def from_files() -> tuple[dict[str, Any], list[str]]:
+    """Return what the files named by ``NAME_FILE`` hold, and what is wrong with them."""
+    values, problems = {}, []
+    for name in Environment.model_fields:
+        path = os.environ.get(f"{name}_FILE", "")
+        if path and os.environ.get(name):
+            problems.append(f"{name}_FILE: {name} is set too; keep one of them")
+        elif path:
+            try:
+                values[name] = Path(path).read_text(encoding="utf-8").strip()
+            except (OSError, UnicodeDecodeError) as error:
+                problems.append(f"{name}_FILE: cannot read {path!r}: {error}")
+    return values, problems
+
+
+def secret_key_of(folder: Path) -> str:
+    """Return the key kept in the folder; the first of any number of processes makes it.
+
+    It is written aside and then linked into place: nobody reads half a key, and a second maker finds the first one's.
+    """
+    path, aside = folder / ".secret-key", folder / f".secret-key.{os.getpid()}.{secrets.token_hex(4)}"
+    if not path.exists():
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with open(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
+                file.write(secrets.token_urlsafe(48))
+            try:
+                os.link(aside, path)
+            except FileExistsError:
+                pass
+            finally:
+                aside.unlink()
+        except OSError as error:
+            raise ImproperlyConfigured(f"DATA_DIR: cannot write to {str(folder)!r}: {error}") from error
+    return path.read_text(encoding="ascii").strip()
+
+
+ENV = read_environment()
+PRODUCTION, DEBUG, PORT, LOG_LEVEL = ENV.PRODUCTION, ENV.DEBUG, ENV.PORT, ENV.LOG_LEVEL
+DATA_DIR = ENV.DATA_DIR.resolve()
+SECRET_KEY = ENV.SECRET_KEY or secret_key_of(DATA_DIR)
+ADMIN_PASSWORD = ENV.ADMIN_PASSWORD
+
+# --- Calls
+
+PUBLIC_URL = ENV.PUBLIC_URL
+PROMPT_MAX_SECONDS = ENV.PROMPT_MAX_SECONDS
+MAX_LINES = ENV.MAX_LINES
+INBOX_SECONDS = ENV.INBOX_SECONDS
+ANSWER_SECONDS = ENV.ANSWER_SECONDS
+# What a caller hears when we cannot serve the flow: someone is on the phone, so there is always an answer.
+SAFE_NCCO = [
+    {"action": "talk", "text": "Sorry, this line is not available at the moment. Please call again later."},
+]
+MEDIA_ROOT = DATA_DIR / "media"
+# Recordings that are still being written; finished ones move to Django's storage.
+RECORDINGS_OPEN = MEDIA_ROOT / "recordings" / "open"
+
+# --- Django
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "channels",
+    "csp",
+    "callflows",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "project.middleware.StaticFiles",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "csp.middleware.CSPMiddleware",
+]
+ROOT_URLCONF = "project.urls"
+ASGI_APPLICATION = "project.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
+LANGUAGE_CODE = "en-gb"
+TIME_ZONE = "UTC"
+USE_TZ = True
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- Storage
+
+if ENV.DATABASE_URL and not ENV.DATABASE_URL.startswith("sqlite"):
+    DATABASES: dict[str, Any] = {"default": {**dj_database_url.parse(ENV.DATABASE_URL)}}
+    # Every request runs in a thread of its own, so connections are pooled; a worker in need waits 5 s for one at most.
+    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+    DATABASES["default"].setdefault("OPTIONS", {}).update(
+        pool={"min_size": 1, "max_size": 20, "timeout": 5},
+        connect_timeout=2,
+        options="-c lock_timeout=5000 -c statement_timeout=30000",
+    )
+else:
+    DATABASES = {
+        "default": {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": dj_database_url.parse(ENV.DATABASE_URL)["NAME"] if ENV.DATABASE_URL else DATA_DIR / "db.sqlite3",
+            "OPTIONS": {
+                # One that reads first and writes later could fail at once under another writer; this one waits.
+                "transaction_mode": "IMMEDIATE",
+                "timeout": 5,
+                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+            },
+            # A file: a shared in-memory database answers a second thread "table is locked" without waiting.
+            "TEST": {"NAME": DATA_DIR / "test.sqlite3"},
+        }
+    }
+
+if ENV.REDIS_URL:
+    # The PubSub layer outlives a Redis restart; the core layer closes every open socket then.
+    CHANNEL_LAYERS: dict[str, Any] = {
+        "default": {
+            "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+            "CONFIG": {"hosts": [{"address": ENV.REDIS_URL, "socket_connect_timeout": 1}]},
+        }
+    }
+else:
+    CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
+
+STATIC_URL = "/static/"
+# Without production nothing is collected: whitenoise serves the apps' own files.
+STATIC_ROOT = DATA_DIR / "static" if PRODUCTION else None
+WHITENOISE_USE_FINDERS = not PRODUCTION
+STATICFILES_STORAGE = (
+    "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    if PRODUCTION
+    else "django.contrib.staticfiles.storage.StaticFilesStorage"
+)
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": STATICFILES_STORAGE},
+}
+# Recordings and prompts are private.
+FILE_UPLOAD_PERMISSIONS = 0o600
+FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o700
+
+# --- Who may ask
+
+LOOPBACK = ["127.0.0.1", "localhost", "[::1]"]
+PUBLIC_HOST = urlsplit(PUBLIC_URL).hostname
+ALLOWED_HOSTS = [*LOOPBACK, *filter(None, [PUBLIC_HOST, *map(str.strip, ENV.ALLOWED_HOSTS.split(","))])]
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL] if PUBLIC_URL else []
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'self'"],
+        "base-uri": ["'none'"],
+        "form-action": ["'self'"],
+        "frame-ancestors": ["'none'"],
+        "object-src": ["'none'"],
+    }
+}
+SESSION_COOKIE_HTTPONLY = True
+
+if PRODUCTION:
+    SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
+    # The proxy in front ends TLS and must set this header itself, whatever the client sent.
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    SECURE_SSL_REDIRECT = True
+    # Vonage's POST would not follow a redirect, and health checks come over plain http from beside us.
+    SECURE_REDIRECT_EXEMPT = [r"^webhooks/", r"^healthz/?$", r"^readyz/?$"]
+    SECURE_HSTS_SECONDS = 30 * 24 * 3600
+    # Neither is ours to decide: subdomains of this host (W005) and browsers' preload lists (W021) are the owner's.
+    SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
+
+# --- Logs
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"()": "project.logs.LineFormatter"}},
+    "filters": {"hosts": {"()": "project.logs.NamePublicUrl"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["hosts"]}},
+    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
+    "loggers": {
+        # Its own handlers would write the same lines again, without our formatter.
+        "django": {"handlers": [], "level": LOG_LEVEL, "propagate": True},
+        # What it tells of its start is told by ours.
+        "daphne": {"level": "WARNING"},
+    },
+}

@@ -1,0 +1,20 @@
+"""Knows which address leads where."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.urls import include, path, re_path
+from django.views.generic import RedirectView
+
+from callflows.console import files, health
+
+urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="admin:index")),
+    path("admin/", admin.site.urls),
+    path("webhooks/", include("callflows.webhooks.urls")),
+    path("sounds/<str:signed>.wav", files.sound, name="sound"),
+    path("files/prompts/<int:version>.wav", files.prompt, name="prompt-file"),
+    path("files/recordings/<int:recording>.wav", files.recording, name="recording-file"),
+    re_path(r"^healthz/?$", health.healthz),
+    re_path(r"^readyz/?$", health.readyz),
+]

@@ -1,0 +1,138 @@
+"""Knows what every test starts from: a folder of its own for files and SQLite, and no setting of the machine's."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests import services
+
+HOME = tempfile.TemporaryDirectory(prefix="callflows-tests-")
+CHROMIUM_FLAGS = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run "
+    "--disable-background-networking --disable-component-update --disable-sync"
+)
+
+
+def load_settings() -> None:
+    """Load the demo's settings, once in each test process; a real server that is named is kept for those who need one.
+
+    The name of the settings leaves the environment again: processes started by xdist would load them before this file.
+    """
+    for name in ("DATABASE_URL", "REDIS_URL"):
+        if value := os.environ.pop(name, ""):
+            os.environ[f"TEST_{name}"] = value
+    for name in ("PRODUCTION", "DEBUG", "SECRET_KEY", "PUBLIC_URL", "ALLOWED_HOSTS", "PORT", "ADMIN_PASSWORD"):
+        os.environ.pop(name, None)
+    os.environ |= {"DJANGO_SETTINGS_MODULE": "project.settings", "DATA_DIR": HOME.name}
+    if Path(HOME.name).resolve() != settings.DATA_DIR:
+        pytest.exit("the settings were loaded before tests/conftest.py: unset DJANGO_SETTINGS_MODULE", returncode=4)
+    del os.environ["DJANGO_SETTINGS_MODULE"]
+
+
+load_settings()
+
+
+@pytest.fixture(autouse=True)
+def media(request: pytest.FixtureRequest) -> None:
+    """Give each test with a database a media folder of its own."""
+    if request.node.get_closest_marker("django_db") or {"db", "transactional_db"} & set(request.fixturenames):
+        changed, folder = request.getfixturevalue("settings"), request.getfixturevalue("tmp_path") / "media"
+        changed.MEDIA_ROOT, changed.RECORDINGS_OPEN = folder, folder / "recordings" / "open"
+
+
+@pytest.fixture(scope="session")
+def redis() -> Iterator[str]:
+    """URL of a Redis that tests share, one for each test process: REDIS_URL, or one of our own."""
+    if real := os.environ.get("TEST_REDIS_URL"):
+        yield real
+    else:
+        with services.redis_server() as url:
+            yield url
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """URL of a PostgreSQL whose user may create databases: DATABASE_URL, or one of our own for each test process."""
+    if real := os.environ.get("TEST_DATABASE_URL"):
+        yield real
+    else:
+        with services.postgres_server() as url:
+            yield url
+
+
+def filled(home: Path, **environment: str) -> services.Deployment:
+    """Return a deployment with all tables and the demo's content."""
+    deployment = services.Deployment(home, environment)
+    for command in ("migrate", "demo_content"):
+        done = deployment.manage(command, "--verbosity", "0")
+        assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+    return deployment
+
+
+@pytest.fixture(scope="session")
+def demo_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with the demo's content on SQLite; to be copied, not used."""
+    return filled(tmp_path_factory.mktemp("sqlite")).home
+
+
+@pytest.fixture(scope="session")
+def demo_database(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """Name of a PostgreSQL database with the demo's content, and the data folder with its files; to be copied."""
+    name = f"callflows_template_{os.getpid()}"
+    url = services.create_database(postgres, name)
+    yield name, filled(tmp_path_factory.mktemp("postgres"), DATABASE_URL=url).home
+    services.drop_database(postgres, name)
+
+
+@pytest.fixture
+def on_sqlite(demo_home: Path, tmp_path: Path) -> Iterator[services.Deployment]:
+    """The demo's content on SQLite and the in-memory layer; start its processes with ``serve()`` and ``work()``."""
+    deployment = services.Deployment(shutil.copytree(demo_home, tmp_path / "home"))
+    yield deployment
+    deployment.close()
+
+
+@pytest.fixture
+def on_postgres(
+    demo_database: tuple[str, Path], postgres: str, redis: str, tmp_path: Path
+) -> Iterator[services.Deployment]:
+    """The demo's content on PostgreSQL and Redis, for any number of server processes."""
+    (template, files), name = demo_database, f"callflows_{os.getpid()}"
+    url = services.create_database(postgres, name, template)
+    home = shutil.copytree(files, tmp_path / "home")
+    deployment = services.Deployment(home, {"DATABASE_URL": url, "REDIS_URL": redis})
+    yield deployment
+    deployment.close()
+    services.drop_database(postgres, name)
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """The system's Chromium. For modules without async tests: its own loop runs in this thread as long as it does."""
+    path = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+    if not Path(path).exists():
+        pytest.fail(f"no Chromium at {path}: apt-get install chromium, or set CHROMIUM to the path of one")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS.split())
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium: Browser) -> Iterator[Page]:
+    """A page in a fresh profile; the test fails when its console shows a problem, such as what the CSP refused."""
+    context = chromium.new_context()
+    page, problems = context.new_page(), list[str]()
+    page.on("console", lambda message: problems.append(message.text) if message.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    yield page
+    context.close()
+    assert not problems

@@ -17,7 +17,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from callflows.audio.files import wav_bytes
 from callflows.audio.format import AudioError
 from callflows.simulator.caller import Caller, Press
-from callflows.simulator.driver import NoServer, Result, place
+from callflows.simulator.driver import NoServer, place
+from callflows.simulator.result import Result
 from callflows.simulator.show import Screen
 from callflows.simulator.sound import Sound, Voice, sample_voice
 

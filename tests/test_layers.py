@@ -1,0 +1,57 @@
+"""Who may import whom: arrows go down only, and the core knows no Django, no event loop and no clock."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SHELL = {"models", "ncco", "payloads", "audio", "sockets.registry", "live", "vonage", "threads"}
+# A layer, what of ours it may import, and which packages of others.
+LAYERS = {
+    "audio": (set(), {"numpy", "soundfile", "soxr"}),
+    "ncco": (set(), {"pydantic", "pydantic_core"}),
+    "payloads": (set(), {"pydantic"}),
+    "wire": ({"audio"}, set()),
+    "sockets": ({"wire", "audio"}, {"asyncio", "pydantic", "websockets", "httpx2", "numpy"}),
+    "models": ({"ncco", "payloads", "audio"}, {"django"}),
+    "live": (set(), {"asyncio", "channels", "asgiref"}),
+    "threads": (set(), {"asyncio", "asgiref", "django"}),
+    "vonage": ({"ncco"}, {"asyncio", "time", "httpx2", "jwt"}),
+    "admin": (SHELL, {"django"}),
+    "console": (SHELL, {"asyncio", "channels", "django"}),
+    "webhooks": ({"models", "ncco", "payloads", "live", "threads"}, {"asyncio", "time", "django"}),
+    "admission": ({"sockets", "models", "ncco", "vonage"}, {"django"}),
+    "consumers": (
+        {"sockets", "wire", "audio", "models", "live", "vonage", "threads", "admission"},
+        {"asyncio", "time", "channels", "django"},
+    ),
+    "serving": (set(), {"asyncio", "time", "daphne", "twisted", "uvicorn", "uvloop"}),
+}
+# The standard library is free, but for what brings a clock or an event loop.
+FREE = sys.stdlib_module_names - {"asyncio", "time"}
+
+
+def imports(file: Path) -> set[str]:
+    """Return the modules that a file imports, `from callflows import live` as callflows.live."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {each.name for each in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {f"{node.module}.{each.name}" for each in node.names}
+    return found
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_layer_imports_only_what_stands_below_it(layer: str) -> None:
+    ours, others = LAYERS[layer]
+    folder = ROOT / "callflows" / layer
+    files = list(folder.rglob("*.py")) if folder.is_dir() else [folder.with_suffix(".py")]
+    allowed = tuple(f"callflows.{each}." for each in {layer, *ours})
+    for name in sorted({name for file in files for name in imports(file)}):
+        is_ours = f"{name}.".startswith(allowed)
+        assert is_ours or name.partition(".")[0] in others | FREE, f"{layer} may not import {name}"

@@ -1,0 +1,247 @@
+"""Knows what the answer webhook must do: the right NCCO, in one transaction, in time, and always something."""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from django.conf import settings as live_settings
+from django.db import connection
+from django.test import Client, override_settings
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from callflows.models import Call, HeaderSet, Line, Refusal, TimelineEntry
+from callflows.webhooks import answering
+from tests.make import CALLER, ECHO, NUMBER, ROOM, UUID, ask, make_flow, make_number, make_prompt, streamed, talk, tell
+from tests.services import wait_until
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+SAFE = live_settings.SAFE_NCCO
+
+
+def test_caller_gets_the_flow_of_the_number(client: Client) -> None:
+    make_number(make_flow(talk("welcome", "Hello {{ from }}"), ECHO))
+    speech, connect = ask(client)
+    assert speech == {"action": "talk", "text": f"Hello {CALLER}"}
+    (endpoint,) = connect["endpoint"]
+    assert endpoint["content-type"] == "audio/l16;rate=16000"
+    assert re.fullmatch(r"ws://testserver/socket/[\w-]{16}/[^/]+", endpoint["uri"])
+    assert connect["eventType"] == "synchronous"
+    assert connect["eventUrl"][0].startswith("http://testserver/webhooks/events/")
+
+
+def test_call_is_opened_with_leg_line_and_timeline(client: Client) -> None:
+    number = make_number(make_flow(ECHO))
+    ask(client)
+    call = Call.objects.get()
+    assert (call.uuid, call.caller, call.number, call.flow_name) == (UUID, CALLER, number, "Echo")
+    leg = call.legs.get()
+    assert (leg.uuid, leg.room, leg.kind) == (UUID, ROOM, "phone")
+    assert call.lines.get().state == Line.State.EXPECTED
+    entry = call.timeline.get()
+    assert entry.kind == TimelineEntry.Kind.ANSWER
+    assert entry.text == "Served Echo from step echo"
+
+
+def test_answer_takes_at_most_six_queries(client: Client) -> None:
+    make_number(make_flow(talk("welcome"), ECHO))
+    queries = list[str]()
+
+    def count(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if not sql.startswith(("BEGIN", "SAVEPOINT", "RELEASE", "COMMIT", "PRAGMA")):
+            queries.append(sql)
+        return execute(sql, params, many, context)
+
+    original = answering.Answer._in_transaction
+
+    def counted(self: answering.Answer, turn: Any) -> str:
+        # In the webhook's own thread, which has a connection of its own.
+        with connection.execute_wrapper(count):
+            return original(self, turn)
+
+    with patch.object(answering.Answer, "_in_transaction", counted):
+        ask(client)
+        fresh = len(queries)
+        tell(client, uuid="b" * 32, conversation_uuid="CON-2", status="started", to=NUMBER)
+        queries.clear()
+        ask(client, uuid="b" * 32, conversation_uuid="CON-2")
+    assert fresh <= 6, queries
+    assert len(queries) <= 6, queries
+
+
+def test_repeated_answer_gets_the_same_bytes_and_opens_nothing(client: Client) -> None:
+    make_number(make_flow(ECHO))
+    query = {"to": NUMBER, "from": CALLER, "uuid": UUID, "conversation_uuid": ROOM}
+    first = client.get("/webhooks/answer", query)
+    again = client.get("/webhooks/answer/", query)
+    assert first.content == again.content
+    assert (Call.objects.count(), Line.objects.count(), TimelineEntry.objects.count()) == (1, 1, 1)
+
+
+def test_post_is_answered_like_get(client: Client) -> None:
+    make_number(make_flow(talk("hello")))
+    body = {"to": NUMBER, "from": CALLER, "uuid": UUID, "conversation_uuid": ROOM, "endpoint_type": "phone"}
+    response = client.post("/webhooks/answer", json.dumps(body), content_type="application/json")
+    assert json.loads(response.content) == [{"action": "talk", "text": "Hello"}]
+
+
+def test_answer_completes_the_call_that_an_event_opened(client: Client) -> None:
+    make_number(make_flow(talk("hello")))
+    tell(client, status="started", to=NUMBER, **{"from": CALLER})
+    ask(client)
+    call = Call.objects.get()
+    assert (call.flow_name, call.status) == ("Echo", "started")
+    assert [entry.name for entry in call.timeline.order_by("pk")] == ["started", "answer"]
+
+
+def test_header_values_are_those_of_the_published_version(client: Client) -> None:
+    headers = HeaderSet.objects.create(name="Echo headers")
+    row = headers.rows.create(key="caller", value="{{ from }}")
+    headers.rows.create(key="tenant", kind="json", value="7")
+    flow = make_flow(("echo", "connect", {**ECHO[2], "headerSet": headers.pk}))
+    make_number(flow)
+    row.value = "changed"
+    row.save()
+    assert ask(client)[0]["endpoint"][0]["headers"] == {"caller": CALLER, "tenant": 7}
+
+
+def test_draft_reaches_callers_only_when_published(client: Client) -> None:
+    flow = make_flow(talk("hello", "Old"))
+    make_number(flow)
+    flow.steps.update(options={"text": "New"})
+    assert ask(client)[0]["text"] == "Old"
+    flow.publish({})
+    assert ask(client, uuid="c" * 32)[0]["text"] == "New"
+
+
+def test_stream_of_a_prompt_names_an_address_that_works(client: Client) -> None:
+    prompt = make_prompt(seconds=0.5)
+    make_number(make_flow(("music", "stream", {"prompt": prompt.pk})))
+    (url,) = ask(client)[0]["streamUrl"]
+    response = client.get(url.removeprefix("http://testserver"))
+    assert response.status_code == 200
+    assert "immutable" in response["Cache-Control"]
+    part = client.get(url.removeprefix("http://testserver"), headers={"Range": "bytes=0-3"})
+    assert (part.status_code, streamed(part)) == (206, b"RIFF")
+    assert client.get(url.removeprefix("http://testserver")[:-8] + "x.wav").status_code == 404
+
+
+@override_settings(PUBLIC_URL="https://calls.example.com")
+def test_public_url_makes_secure_addresses(client: Client) -> None:
+    make_number(make_flow(ECHO))
+    (connect,) = ask(client)
+    assert connect["endpoint"][0]["uri"].startswith("wss://calls.example.com/socket/")
+    assert connect["eventUrl"][0].startswith("https://calls.example.com/webhooks/events/")
+
+
+def test_token_lasts_until_the_actions_before_it_have_ended(client: Client) -> None:
+    # 588 characters at 6 a second, and 2 s: at most 100 s, then 60 s for the socket.
+    make_number(make_flow(talk("long", "a" * 588), ECHO))
+    ask(client)
+    wait = (Line.objects.get().expires - timezone.now()).total_seconds()
+    assert 155 < wait <= 160
+
+
+# Whatever goes wrong, someone is listening.
+
+
+def safe_reason(ncco: Any) -> str:
+    assert ncco == SAFE
+    return str(TimelineEntry.objects.get().text)
+
+
+def test_unknown_number_gets_the_safe_ncco(client: Client) -> None:
+    assert "No phone number 447700900099 is configured" in safe_reason(ask(client, to="447700900099"))
+
+
+def test_flow_without_version_gets_the_safe_ncco(client: Client) -> None:
+    make_number(make_flow(talk("hello"), publish=False))
+    assert "flow Echo has no published version" in safe_reason(ask(client))
+
+
+def test_number_without_flow_gets_its_own_safe_ncco(client: Client) -> None:
+    own = [{"action": "talk", "text": "We are closed."}]
+    make_number(None, safe_ncco=own)
+    assert ask(client) == own
+    assert "the number has no flow" in TimelineEntry.objects.get().text
+
+
+def test_error_of_ours_gets_the_safe_ncco(client: Client) -> None:
+    make_number(make_flow(ECHO))
+    with patch.object(answering, "serve", side_effect=RuntimeError("broken")):
+        assert ask(client) == SAFE
+        wait_until(TimelineEntry.objects.exists, "the reason is written down")
+    assert TimelineEntry.objects.get().text == "The safe NCCO was served: RuntimeError: broken"
+
+
+def test_answer_without_uuid_is_answered_and_not_recorded(client: Client) -> None:
+    make_number(make_flow(talk("hello")))
+    assert ask(client, uuid="") == SAFE
+    assert not Call.objects.exists()
+
+
+@contextmanager
+def held_lock(path: Path) -> Iterator[None]:
+    """Hold SQLite's write lock, as a long write of another process does."""
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    finally:
+        other.execute("ROLLBACK")
+        other.close()
+
+
+def test_locked_database_still_answers_in_time_and_the_reason_follows(client: Client) -> None:
+    own = [{"action": "talk", "text": "One moment please."}]
+    make_number(make_flow(ECHO), safe_ncco=own)
+    with held_lock(Path(connection.settings_dict["NAME"])):
+        begun = time.monotonic()
+        assert ask(client) == own
+        took = time.monotonic() - begun
+        assert not Call.objects.exists()
+    # The promise, and no measurement: it is the deadline of 1.2 s that is at work.
+    assert took < 1.5
+    wait_until(TimelineEntry.objects.exists, "the reason is written down")
+    assert "the database took longer than 1.2 s" in TimelineEntry.objects.get().text
+    assert not Line.objects.exists()
+
+
+# Refusals, in order: method, size, readable.
+
+
+@pytest.mark.parametrize("path", ["/webhooks/answer", "/webhooks/events", "/webhooks/fallback"])
+class TestRefusals:
+    def test_wrong_method(self, client: Client, path: str) -> None:
+        response = client.put(path, "{}", content_type="application/json")
+        assert (response.status_code, response["Allow"]) == (405, "GET, POST")
+
+    def test_too_large(self, client: Client, path: str) -> None:
+        response = client.post(path, b" " * 1_000_000, content_type="application/json")
+        assert (response.status_code, response.content) == (413, b"expected at most 262144 bytes, got 1000000\n")
+
+    @pytest.mark.parametrize(
+        "body", [b"", b"rubbish", b"[]", b'"text"', b"\xff", b'{"uuid": "\\u0000"}', b"[" * 10_000]
+    )
+    def test_unreadable(self, client: Client, path: str, body: bytes) -> None:
+        response = client.post(path, body, content_type="application/json")
+        assert response.status_code == 400
+        assert response.content.startswith(b"expected ")
+        assert not Call.objects.exists()
+        assert Refusal.objects.get(reason="body").times == 1
+
+
+def test_trailing_slash_makes_no_redirect(client: Client) -> None:
+    with CaptureQueriesContext(connection):
+        for path in ("/webhooks/answer", "/webhooks/answer/", "/webhooks/fallback", "/webhooks/fallback/"):
+            assert client.get(path, {"to": NUMBER, "uuid": path}).status_code == 200

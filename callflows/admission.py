@@ -34,18 +34,12 @@ class Admission:
     def line_id(self) -> str:
         return self.line.pk
 
-    @property
-    def whereabouts(self) -> tuple[str, str]:
-        """The room of the call, and what the address of this socket contains."""
-        leg = self.line.call.legs.first()
-        return (leg.room if leg else "", f"/socket/{self.line_id}/")
-
     def branches_on(self, outcome: str) -> bool:
         """Whether the flow goes on after ``outcome``: then Vonage must tell us that the socket closed."""
         return outcome in self.branches or (outcome in ("drained", "error") and "disconnected" in self.branches)
 
-    def rest(self) -> tuple[Account, str]:
-        """Return how to reach the call over REST, and its socket's leg (empty if no event named it yet).
+    def rest(self) -> tuple[Account, str, str]:
+        """Return how to reach the call over REST, its socket's leg (empty if no event named it yet), and its room.
 
         Raises VonageError when the call has no application.
         """
@@ -55,7 +49,8 @@ class Admission:
         key = os.environ.get(application.private_key_variable, "") if application.private_key_variable else ""
         fresh = Line.objects.select_related("leg").get(pk=self.line_id)
         uuid = fresh.leg.uuid if fresh.leg else None
-        return Account(application.application_id, key, application.api_host), uuid or ""
+        first = fresh.call.first_leg
+        return Account(application.application_id, key, application.api_host), uuid or "", first.room if first else ""
 
 
 def admit(line_id: str, token: str) -> Admission:

@@ -76,6 +76,8 @@ class AudioConsumer(AsyncConsumer):
         self.line: Line | None = None
         self.flushing = False
         self.gone = False
+        # Whether the sender looks again by itself.
+        self.timed = False
         self.ended = asyncio.Event()
         self.outcome = ""
         self.tasks: set[asyncio.Task[None]] = set()
@@ -146,6 +148,8 @@ class AudioConsumer(AsyncConsumer):
         self.app.add_done_callback(self._app_ended)
         for work in (self._sender(line), self._notes(line), self._commands(line)):
             self.tasks.add(asyncio.create_task(work))
+        # The app begins before the first frame is read: a frame that came already would be lost to it.
+        await asyncio.sleep(0)
         try:
             await self._listen(line)
         finally:
@@ -162,6 +166,8 @@ class AudioConsumer(AsyncConsumer):
                 line.silent()
             if line.waiting:
                 await self._flush(line)
+                if line.waiting and not self.timed:
+                    self.ready.set()
         line.figures["close_code"] = int(message.get("code") or 0)
 
     async def _next(self) -> Event | None:
@@ -194,9 +200,11 @@ class AudioConsumer(AsyncConsumer):
         while True:
             self.ready.clear()
             await self._flush(line)
+            self.timed = line.waiting
             with suppress(TimeoutError):
-                async with asyncio.timeout(max(SENDER_SECONDS, line.wait()) if line.waiting else None):
+                async with asyncio.timeout(max(SENDER_SECONDS, line.wait()) if self.timed else None):
                     await self.ready.wait()
+            self.timed = False
 
     async def _notes(self, line: Line) -> None:
         while True:
@@ -235,8 +243,9 @@ class AudioConsumer(AsyncConsumer):
                 line.clear()
             case "play":
                 line.note("command", f"Plays a prompt{by}", "play", version=message["version"])
+                sound = await line.sound(message["version"])
                 line.clear()
-                line.play(await line.sound(message["version"]))
+                line.play(sound)
 
     # The end.
 
@@ -263,10 +272,14 @@ class AudioConsumer(AsyncConsumer):
     async def _hung_up(self) -> bool:
         """Hang the leg up over REST: then Vonage closes the socket, and sends no ``disconnected``."""
         try:
-            account, leg = await THREADS.run(self.admission.rest)
-            await hang_up(account, leg or await find_leg(account, *self.admission.whereabouts))
+            account, leg, room = await THREADS.run(self.admission.rest)
+            path = f"/socket/{self.admission.line_id}/"
+            await hang_up(account, leg or await find_leg(account, room, path))
         except VonageError as error:
             log.info("line %s is closed instead of hung up: %s", self.admission.line_id, error)
+            return False
+        except Exception:
+            log.exception("line %s is closed instead of hung up", self.admission.line_id)
             return False
         return True
 
@@ -288,7 +301,10 @@ class AudioConsumer(AsyncConsumer):
     async def _write_end(self, line: Line) -> None:
         notes, line.notes = line.notes, []
         line.figures["dropped_out"] = int(self.peer.get("dropped", 0))
-        await THREADS.run(finish, self.admission, self.outcome, dict(line.figures), notes)
+        try:
+            await THREADS.run(finish, self.admission, self.outcome, dict(line.figures), notes)
+        except Exception:
+            log.exception("the end of line %s could not be written", self.admission.line_id)
 
     async def _finish(self, line: Line) -> None:
         """Stop everything, then write down how it ended."""
@@ -299,10 +315,7 @@ class AudioConsumer(AsyncConsumer):
         await asyncio.gather(self.app, *self.tasks, return_exceptions=True)
         if not self.outcome:
             line.notes.append(Note("socket", "Socket closed by Vonage", "closed"))
-        try:
-            await self._write_end(line)
-        except Exception:
-            log.exception("the end of line %s could not be written", self.admission.line_id)
+        await self._write_end(line)
 
 
 async def drain(seconds: float) -> None:

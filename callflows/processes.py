@@ -16,6 +16,8 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
 
+# A service manager, a closed terminal and Ctrl-C all end us in the same way.
+ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 START_SECONDS = 20
 # Both end within 3 s: open calls get most of that to be closed and recorded.
 DRAIN_SECONDS = 1.5
@@ -34,9 +36,7 @@ class Processes:
         self.children: dict[str, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> Processes:
-        # A closed terminal, a service manager and Ctrl-C all end us in the same way.
-        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
-            signal.signal(number, signal.default_int_handler)
+        self.handlers = {number: signal.signal(number, signal.default_int_handler) for number in ENDING}
         self.start("serve", "--port", str(self.port), "--drain", str(DRAIN_SECONDS))
         self.start("work")
         return self
@@ -75,7 +75,7 @@ class Processes:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> bool:
         """End both within 3 s; a signal is no error."""
-        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        for number in ENDING:
             signal.signal(number, signal.SIG_IGN)
         for child in self.children.values():
             child.terminate()
@@ -86,6 +86,8 @@ class Processes:
             except subprocess.TimeoutExpired:
                 child.kill()
                 child.wait()
+        for number, handler in self.handlers.items():
+            signal.signal(number, handler)
         return kind is KeyboardInterrupt
 
 

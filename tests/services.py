@@ -120,18 +120,19 @@ class Deployment:
         )
 
     def start(self, arguments: list[str], environment: dict[str, str], port: int = 0) -> Process:
-        """Start a command that goes on."""
-        log = self.home / f"{arguments[0]}-{len(self.processes)}.log"
+        """Start a command that goes on: one of manage.py's, or with -m any module."""
+        command = arguments if arguments[0] == "-m" else ["manage.py", *arguments]
+        log = self.home / f"process-{len(self.processes)}.log"
         with log.open("wb") as file:
             popen = subprocess.Popen(
-                [sys.executable, "-X", "faulthandler", "manage.py", *arguments],
+                [sys.executable, "-X", "faulthandler", *command],
                 cwd=BASE_DIR,
                 env=self.variables(**environment),
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,
             )
-        process = Process(arguments[0], popen, log, port)
+        process = Process(" ".join(command), popen, log, port)
         self.processes.append(process)
         return process
 

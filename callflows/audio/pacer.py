@@ -13,8 +13,8 @@ MAX_LEAD = 1000
 # caller interrupts.
 DEFAULT_LEAD = 50
 
-# Quartz differs by tens of millionths, 1 ms a second at the very most; more than 5 ms is the network, and no clock.
-_MOST_SHIFT = 0.005
+# Quartz differs by tens of millionths, 1 ms a second at the very most; all that is faster is the network, and no clock.
+_MOST_SHIFT = 0.001
 # A gap of more than this in what comes in starts the comparison anew.
 _GAP_SECONDS = 0.5
 
@@ -62,14 +62,17 @@ class Pacer:
 class _Drift:
     """Follows how Vonage's clock runs against ours, by the least late of its frames in each second.
 
-    A frame can come late but never early, so the least late one of a second shows the clock.
+    A frame can come late but never early, so the least late one of a second shows the clock. It is compared with the
+    first second's, never with the second before: queues in the network that fill slowly and drain at once (100 ms, once
+    a minute) would add up, and after ten of them the buffer that we count on would be empty.
     """
 
     def __init__(self) -> None:
         self._start = self._last = math.nan
         self._count = 0
         self._least = math.inf
-        self._before = math.nan
+        # The lateness at which both clocks show the same.
+        self._even = math.nan
         self._offset = 0.0
 
     def theirs(self, now: float) -> float:
@@ -83,13 +86,17 @@ class _Drift:
         self._least = min(self._least, now - self._start - self._count * FRAME_SECONDS)
         self._count += 1
         if self._count % FRAMES_PER_SECOND == 0:
-            shift = self._least - self._before
-            if abs(shift) <= _MOST_SHIFT:
-                self._offset -= shift
-            self._before, self._least = self._least, math.inf
+            self._follow()
 
     def _begin(self, now: float) -> None:
         self._start = now
         self._count = 0
         self._least = math.inf
-        self._before = math.nan
+        self._even = math.nan
+
+    def _follow(self) -> None:
+        if math.isnan(self._even):
+            self._even = self._least + self._offset
+        shift = self._even - self._least - self._offset
+        self._offset += max(-_MOST_SHIFT, min(shift, _MOST_SHIFT))
+        self._least = math.inf

@@ -36,8 +36,7 @@ def _longest(action: dict[str, Any], stream_seconds: Mapping[str, float]) -> flo
             dtmf = action.get("dtmf") or {}
             return float(dtmf.get("timeOut", 3)) * (int(dtmf.get("maxDigits", 4)) + 1)
         case "record":
-            blocks = "endOnKey" in action or "endOnSilence" in action
-            return (float(action["timeOut"]) if "timeOut" in action else _UNBOUNDED) if blocks else 0.0
+            return _record(action)
         case _:
             return _UNBOUNDED
 
@@ -45,6 +44,14 @@ def _longest(action: dict[str, Any], stream_seconds: Mapping[str, float]) -> flo
 def _talk(text: str) -> float | None:
     """SSML can pause and slow down at will, so it has no bound."""
     return _UNBOUNDED if re.search(r"<\s*speak", text) else 2 + len(text) / _CHARACTERS_PER_SECOND
+
+
+def _record(action: dict[str, Any]) -> float | None:
+    """Without an end it goes on in the background. With timeOut alone the sources disagree, so the longer one counts."""
+    if (limit := action.get("timeOut")) is not None:
+        return float(limit)
+    blocks = action.get("endOnKey") is not None or action.get("endOnSilence") is not None
+    return _UNBOUNDED if blocks else 0.0
 
 
 def _repeated(seconds: float | None, action: dict[str, Any]) -> float | None:

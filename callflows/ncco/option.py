@@ -127,6 +127,7 @@ def _kind(annotation: Any) -> tuple[Kind, tuple[Any, ...]]:
     if get_origin(plain) is Literal:
         return "choice", get_args(plain)
     if get_origin(plain) is list:
-        return "texts", get_args(_plain(get_args(plain)[0]))
+        inner, choices = _kind(get_args(plain)[0])
+        return ("object", ()) if inner == "object" else ("texts", choices)
     kinds: dict[Any, Kind] = {bool: "flag", int: "whole", float: "number", str: "text"}
     return kinds.get(plain, "object"), ()

@@ -60,9 +60,10 @@ def _connect(place: Place, options: dict[str, Any], context: Context) -> dict[st
     endpoint["content-type"] = options.pop("content-type", "audio/l16;rate=16000")
     if headers := options.pop("headers", None):
         endpoint["headers"] = headers
+    if not options.get("randomFromNumber"):
+        options.setdefault("from", "{{ to }}")
     # Without "synchronous" Vonage does not ask what to do when the socket cannot be opened.
     return {
-        "from": "{{ to }}",
         **options,
         "eventType": "synchronous",
         "endpoint": [endpoint],

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import html
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
+from urllib.parse import quote
 
 _VARIABLE = re.compile(r"\{\{\s*([A-Za-z_][\w.-]*)\s*(?:\|\s*default:\s*\"([^\"]*)\"\s*)?\}\}")
+
+_ADDRESS = re.compile(r"(https?|wss?)://", re.IGNORECASE)
 
 # What every call has; other names are filled with their default, or with nothing.
 CALL_VALUES = ("from", "to", "uuid", "conversation_uuid", "number_name", "flow_name")
@@ -15,16 +19,28 @@ CALL_VALUES = ("from", "to", "uuid", "conversation_uuid", "number_name", "flow_n
 def fill(value: Any, values: Mapping[str, str]) -> Any:
     """Return ``value`` with the variables in all its texts replaced.
 
-    Works on parsed JSON, never on JSON text, so that no caller can break out of a string. An unknown variable
-    becomes its default, or the empty text.
+    Works on parsed JSON, never on JSON text, so that no caller can break out of a string, nor out of SSML or an
+    address in it. An unknown variable becomes its default, or the empty text.
     """
     if isinstance(value, str):
-        return _VARIABLE.sub(lambda found: values.get(found[1]) or found[2] or "", value)
+        safe = _safe(value)
+        return _VARIABLE.sub(lambda found: safe(values.get(found[1]) or "") or found[2] or "", value)
     if isinstance(value, list):
         return [fill(each, values) for each in value]
     if isinstance(value, dict):
         return {name: fill(each, values) for name, each in value.items()}
     return value
+
+
+def _safe(text: str) -> Callable[[str], str]:
+    """Return how a caller's words must be written to stay words inside ``text``."""
+    if "<speak" in text:
+        return html.escape
+    return _quoted if _ADDRESS.match(text) else str
+
+
+def _quoted(value: str) -> str:
+    return quote(value, safe="")
 
 
 def variables(value: Any) -> Iterator[str]:

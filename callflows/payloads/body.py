@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -28,7 +29,7 @@ class BadPayload(ValueError):
 def from_json(body: bytes) -> dict[str, Any]:
     """Return the JSON object of a POST. Raises BadPayload."""
     try:
-        value = json.loads(body, parse_constant=_no_constant)
+        value = json.loads(body, parse_constant=_no_constant, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise BadPayload(f"expected a JSON object as body, got {_beginning(body)} ({type(error).__name__})") from None
     if not isinstance(value, dict):
@@ -51,7 +52,7 @@ def _opened(name: str, value: str) -> Any:
     if name not in _NESTED or not value.lstrip().startswith(("{", "[")):
         return value
     try:
-        return json.loads(value, parse_constant=_no_constant)
+        return json.loads(value, parse_constant=_no_constant, parse_float=_finite)
     except (ValueError, RecursionError):
         return value
 
@@ -83,8 +84,14 @@ def _check_text(text: str) -> None:
         raise BadPayload("expected Unicode text, got half of a surrogate pair")
 
 
-def _no_constant(name: str) -> None:
+def _no_constant(name: str) -> float:
     raise ValueError(f"{name} is not JSON")
+
+
+def _finite(text: str) -> float:
+    """``1e999`` is JSON, but would be stored as Infinity, which is not."""
+    number = float(text)
+    return number if math.isfinite(number) else _no_constant(text)
 
 
 def _beginning(body: bytes) -> str:

@@ -63,7 +63,7 @@ async def _sound(call: Call, action: Action, pcm: bytes, fmt: Format, source: st
 
 
 async def input_(call: Call, action: Action) -> Document | None:
-    """Collect keys, and ask the application what comes next; nobody is understood who speaks."""
+    """Collect keys, and ask the application what comes next."""
     call.listen()
     if action.get("mode") == "asynchronous":
         call.live_input = action
@@ -75,18 +75,12 @@ async def input_(call: Call, action: Action) -> Document | None:
     finally:
         call.collecting = False
         call.keys.clear()
-    speech: Any = events.NO_SPEECH
-    if "speech" in action["type"]:
-        speech = {"timeout_reason": "start_timeout", "results": []}
-    result = events.input_result(call.leg, call.clock, digits, timed_out, speech)
+    result = events.input_result(call.leg, call.clock, digits, timed_out)
     return await call.consult(result, "phone", action)
 
 
-async def _digits(call: Call, action: Action) -> tuple[str | None, bool]:
-    """Return the digits, None where only speech was asked for, and whether the time ended it."""
-    if "dtmf" not in action["type"]:
-        await Wait(call.now + _number((action.get("speech") or {}).get("startTimeout"), 10))
-        return None, False
+async def _digits(call: Call, action: Action) -> tuple[str, bool]:
+    """Return the digits, and whether the time ended them."""
     options = action.get("dtmf") or {}
     seconds, most = _number(options.get("timeOut"), 3), _number(options.get("maxDigits"), 4)
     digits = ""

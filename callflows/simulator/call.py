@@ -152,7 +152,7 @@ class Call:
         for socket in self.sockets.values():
             socket.press(self, key)
         if self.live_input is not None:
-            result = events.input_result(self.leg, self.clock, key, False, events.NO_SPEECH)
+            result = events.input_result(self.leg, self.clock, key, False)
             self.post(result, "phone", self.live_input)
         if self.collecting or self.barge:
             self.keys.append(key)

@@ -11,7 +11,6 @@ Kind = Literal["phone", "websocket"]
 
 # EUR a minute and the network's label, as they stand in real events; the price of a WebSocket leg is a guess.
 _TARIFFS: dict[Kind, tuple[float, str | None]] = {"phone": (0.0045, "GB-FIXED"), "websocket": (0.0004, None)}
-NO_SPEECH = {"error": "Speech was not enabled"}
 SYNTAX_ERROR = "Syntax error in NCCO. Invalid value type or action."
 
 
@@ -82,10 +81,10 @@ def completed(leg: Leg, at: datetime, by: Literal["platform", "user"], sip_code:
     )
 
 
-def input_result(leg: Leg, at: datetime, digits: str | None, timed_out: bool, speech: Any) -> dict[str, Any]:
-    """Return what an input action collected; ``digits`` is None when only speech was asked for."""
+def input_result(leg: Leg, at: datetime, digits: str, timed_out: bool) -> dict[str, Any]:
+    """Return what an input action collected; speech was not asked for, which real events say like this."""
     dtmf = {"digits": digits, "timed_out": timed_out}
-    return {"speech": speech, "dtmf": dtmf, **_parties(leg), "timestamp": stamp(at)}
+    return {"speech": {"error": "Speech was not enabled"}, "dtmf": dtmf, **_parties(leg), "timestamp": stamp(at)}
 
 
 def recorded(leg: Leg, start: datetime, end: datetime, size: int, url: str, uuid: str) -> dict[str, Any]:

@@ -89,6 +89,8 @@ class Line:
         self._listening = False
         self._hearing = False
         self._held_until = 0.0
+        # Whether `cleared` would mean all that we sent: one that comes after new audio left says nothing of that.
+        self._clearing = False
         self._marks: dict[int, Mark] = {}
         self._numbers = itertools.count(1)
 
@@ -178,19 +180,26 @@ class Line:
             case Digit(digit, duration):
                 self.note("digit", f"Key {digit}", digit, duration=duration)
             case Played(payload):
-                if mark := self._marks.pop(_number(payload), None):
-                    mark.settle(True)
+                self._heard(_number(payload))
             case Cleared():
-                self.pacer.cleared()
-                self._held_until = 0.0
-                if self.tracks is not None:
-                    self.tracks.cleared(self._clock())
-                self.wake()
+                self._cleared()
             case Unknown(name, message):
                 self.note("socket", f"Unknown message {name}", name[:50], message=dict(message))
             case Rubbish():
                 self.figures["bad"] += 1
         self._arrive(event)
+
+    def _heard(self, number: int) -> None:
+        if mark := self._marks.pop(number, None):
+            mark.settle(True)
+
+    def _cleared(self) -> None:
+        self._held_until = 0.0
+        if self._clearing:
+            self.pacer.cleared()
+            if self.tracks is not None:
+                self.tracks.cleared(self._clock())
+        self.wake()
 
     def _arrive(self, event: Event) -> None:
         if len(self._inbox) >= self._inbox_most:
@@ -243,16 +252,18 @@ class Line:
         if self.tracks is not None:
             self.tracks.played(frame, self.pacer.unplayed(now), now)
         self.pacer.sent(1, now)
+        self._clearing = False
         self.figures["frames_out"] += 1
         return frame if isinstance(frame, bytes) else bytes(frame)
 
     def _text(self, item: Mark | str, now: float) -> str:
         if isinstance(item, str):
             self._held_until = now + CLEARED_SECONDS
+            self._clearing = True
             return item
         self._marks[item.number] = item
         latest = self.pacer.unplayed(now) * FRAME_SECONDS + MARK_SECONDS
-        asyncio.get_running_loop().call_later(latest, item.settle, True)
+        asyncio.get_running_loop().call_later(latest, self._heard, item.number)
         return notify({"mark": item.number})
 
 

@@ -26,12 +26,14 @@ async def play(line: Line) -> str:
     line.note("prompt", f"Playing {chosen.get('name') or 'a prompt'}", seconds=chosen.get("seconds"))
     while True:
         line.play(sound)
-        mark = line.mark()
-        heard = await mark.heard
+        heard = await line.mark().heard
         times -= 1
         if times == 0 or not heard:
             break
     line.note("prompt", "Heard to the end" if heard else "Stopped")
+    while not heard:
+        # Somebody stopped it; what they play instead is heard out before the step ends.
+        heard = await line.mark().heard
     if line.settings.get("then") == "stay":
         async for _ in line.events():
             pass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,9 @@ from callflows.wire.events import Audio, Cleared, Connected, Digit, Event, Playe
 DIGITS = frozenset("0123456789*#")
 
 CLEAR = '{"action":"clear"}'
+
+# Headers are at most 512 bytes, so nothing of Vonage's is nested deeper; SQLite refuses JSON from 1,000 levels on.
+MAX_DEPTH = 256
 
 
 class WireError(ValueError):
@@ -28,11 +32,12 @@ class Connection:
     def receive(self, message: bytes | str) -> Event:
         """Return what ``message`` says. Never raises: what cannot be understood is Rubbish with the reason."""
         if isinstance(message, bytes):
-            if len(message) == self._size:
+            if message and len(message) == self._size:
                 return Audio(message)
             return self._odd_frame(len(message))
         try:
-            value = json.loads(message)
+            value = json.loads(message, parse_constant=_no_number, parse_float=_number)
+            _check(value, MAX_DEPTH)
         except (ValueError, RecursionError):
             return Rubbish(f"expected JSON, got {message[:40]!r}")
         if not isinstance(value, dict):
@@ -75,6 +80,32 @@ class Connection:
         if len(pcm) != self._size or not self._size:
             raise WireError(f"expected {self._size} bytes of audio, got {len(pcm)}")
         return bytes(pcm)
+
+
+def _number(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _no_number(text)
+
+
+def _no_number(text: str) -> float:
+    raise ValueError(f"{text} is no number of JSON")
+
+
+def _check(value: object, depth: int) -> None:
+    """Refuse what no database can keep: one such message would keep the whole end of the call from being written."""
+    if depth < 0:
+        raise ValueError("nested too deep")
+    if isinstance(value, str):
+        if "\0" in value:
+            raise ValueError("text with NUL characters")
+        value.encode()  # raises UnicodeEncodeError for half of a surrogate pair
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            _check(name, depth)
+            _check(inner, depth - 1)
+    elif isinstance(value, list):
+        for inner in value:
+            _check(inner, depth - 1)
 
 
 def notify(payload: Mapping[str, Any]) -> str:

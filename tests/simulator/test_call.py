@@ -166,10 +166,18 @@ def test_a_refused_socket_without_a_branch_is_a_refusal() -> None:
     assert "HTTP 403" in call.refusals[0]
 
 
+def test_a_socket_where_nobody_answers_is_unanswered_after_its_timeout() -> None:
+    world = World([socket(timeout=20)], handshakes=False, replies={"unanswered": [GOODBYE]})
+    assert world.run(caller()).refusals == []
+    assert world.names("websocket") == ["started", "ringing", "unanswered", "completed"]
+    unanswered = world.events("websocket")[2]
+    assert shape(unanswered) == shape(payload("events/websocket_unanswered")) | {"detail": "str", "sip_code": "int"}
+    assert next(note.t for note in world.notes if "not opened" in note.text) == pytest.approx(20.01)
+
+
 def test_failed_of_an_asynchronous_connect_is_not_answered() -> None:
-    world = World([{**socket(), "eventType": "synchronous"} | {"eventType": None}], app=None)
-    world.answer[0].pop("eventType")
-    world.replies["failed"] = [GOODBYE]
+    connect = {name: value for name, value in socket().items() if name != "eventType"}
+    world = World([connect], app=None, replies={"failed": [GOODBYE]})
     world.run(caller())
     assert not [note for note in world.notes if note.kind == "talk"]
 

@@ -80,7 +80,8 @@ class World:
     """Runs one call to its end.
 
     ``answer`` and ``fallback`` are documents, or responses as (status, content type, body), or the text of a trouble;
-    ``replies`` gives the same for events by name, each used once; ``app`` is the socket's application, None refuses it.
+    ``replies`` gives the same for events by name, each used once; ``app`` is the socket's application, None refuses it;
+    without ``handshakes`` nobody answers there.
     """
 
     def __init__(
@@ -91,7 +92,9 @@ class World:
         fallback: Any = None,
         files: Mapping[str, bytes] | None = None,
         app: App | None = echo,
+        handshakes: bool = True,
     ) -> None:
+        self.handshakes = handshakes
         self.answer, self.fallback, self.app = answer, fallback, app
         self.replies = {name: list(given) for name, given in (replies or {}).items()}
         self.files = files or {}
@@ -137,7 +140,8 @@ class World:
                     self.times.append(self._now)
                     self._respond(effect)
                 case Open(leg):
-                    self._later(Opened(leg) if self.app else NotOpened(leg, "HTTP 403 instead of 101"))
+                    if self.handshakes:
+                        self._later(Opened(leg) if self.app else NotOpened(leg, "HTTP 403 instead of 101"))
                 case Send(leg, message):
                     self._serve(leg, message)
                 case Heard(pcm, rate, source):

@@ -57,7 +57,7 @@ def repair_recordings() -> None:
     """Give recordings of a killed process to their calls."""
     try:
         if repaired := Recording.objects.repair():
-            log.info("repaired %s recordings that a killed process left", repaired)
+            log.info("kept %s recordings that an earlier process left open", repaired)
     except Exception:
         log.exception("recordings could not be repaired; `manage.py work` will try again")
     finally:

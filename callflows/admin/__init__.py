@@ -1,0 +1,15 @@
+"""Knows what operators configure and browse: Django's admin for our models."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+
+from callflows.admin import calls, flows, headers, numbers, prompts, upkeep
+
+__all__ = ["calls", "flows", "headers", "numbers", "prompts", "upkeep"]
+
+admin.site.site_header = "Callflows"
+admin.site.site_title = "Callflows"
+admin.site.index_title = "Calls and what callers meet"
+admin.site.site_url = None
+admin.site.empty_value_display = "–"

@@ -1,0 +1,122 @@
+"""Knows what a call's page shows: facts, legs, lines, recordings, and one timeline in order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from callflows.admin.show import badge, duration, moment, phone, pretty, without_secrets
+from callflows.models import AudioPrompt, Call, Line, TimelineEntry
+
+# A page of more entries than this would take seconds to draw.
+MOST = 2000
+# What the timeline folds, in this order; other data stands under "Details".
+_TITLES = {"ncco": "NCCO", "raw": "Raw event"}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One row of the timeline. ``offset`` is the time since the call's start, ``folded`` titles and texts."""
+
+    offset: str
+    at: Any
+    kind: str
+    word: str
+    text: str
+    folded: list[tuple[str, str]]
+
+
+def about(call: Call, *, may_listen: bool, may_command: bool) -> dict[str, Any]:
+    """Return everything that the page shows."""
+    lines = list(call.lines.all())
+    entries = list(call.timeline.all()[: MOST + 1])
+    live = [line for line in lines if line.state == Line.State.OPEN]
+    return {
+        "facts": facts(call),
+        "legs": [_leg(call, each) for each in call.legs.all()],
+        "lines": [_line(call, each) for each in lines],
+        "entries": [entry(call, each) for each in entries[:MOST]],
+        "cut": len(entries) > MOST,
+        "most": MOST,
+        "recordings": [(each, duration(each.seconds)) for each in call.recordings.select_related("line")],
+        "may_listen": may_listen,
+        "live_lines": live if may_command else [],
+        "prompts": prompts() if may_command and live else [],
+    }
+
+
+def facts(call: Call) -> list[tuple[str, Any]]:
+    leg = call.first_leg
+    return [
+        ("Caller", phone(call.caller) if call.caller else "unknown"),
+        ("Number", phone(call.number_text or call.called)),
+        ("Flow", call.flow_name or "none"),
+        ("Status", badge(call.get_status_display())),
+        ("Outcome", badge(call.outcome) if call.outcome else "–"),
+        ("Started", moment(start(call), call.time_zone)),
+        ("Duration", "still open" if call.live and call.answered else duration(call.seconds)),
+        ("Time zone", call.time_zone),
+        ("Call", without_secrets(call.uuid) or "–"),
+        ("Conversation", (leg.room if leg else "") or "–"),
+    ]
+
+
+def start(call: Call) -> datetime:
+    """Return when a call began: what Vonage says, else when we heard of it."""
+    return min(call.started or call.created, call.created)
+
+
+def entry(call: Call, each: TimelineEntry) -> Entry:
+    seconds = (each.at - start(call)).total_seconds()
+    named = [(title, pretty(each.data[name])) for name, title in _TITLES.items() if name in each.data]
+    rest = {name: value for name, value in each.data.items() if name not in _TITLES and value not in (None, {}, [], "")}
+    return Entry(
+        offset=offset(seconds),
+        at=moment(each.at, call.time_zone),
+        kind=each.kind,
+        word=each.get_kind_display(),
+        text=without_secrets(each.text),
+        folded=([("Details", pretty(rest))] if rest else []) + named,
+    )
+
+
+def offset(seconds: float) -> str:
+    """Return a time since the start as the rail shows it: ``0.0``, ``12.3``, ``1:07.5``, ``-0.2``."""
+    sign, tenths = "-" if round(seconds, 1) < 0 else "", round(abs(seconds) * 10)
+    minutes, left = divmod(tenths, 600)
+    return f"{sign}{minutes}:{left / 10:04.1f}" if minutes else f"{sign}{left / 10:.1f}"
+
+
+def _leg(call: Call, leg: Any) -> dict[str, Any]:
+    return {
+        "kind": leg.kind or "–",
+        "who": phone(leg.called if leg.direction == "outbound" else leg.caller) or "–",
+        "direction": leg.direction or "–",
+        "status": badge(leg.get_status_display()),
+        "outcome": badge(leg.outcome) if leg.outcome else "–",
+        "answered": moment(leg.answered, call.time_zone),
+        "duration": duration(leg.seconds),
+        "uuid": leg.uuid or "–",
+    }
+
+
+def _line(call: Call, line: Line) -> dict[str, Any]:
+    seconds = (line.closed - line.opened).total_seconds() if line.closed and line.opened else None
+    return {
+        "id": line.pk,
+        "step": line.step,
+        "app": line.app,
+        "state": badge("live" if line.state == Line.State.OPEN else line.get_state_display()),
+        "outcome": line.outcome or "–",
+        "opened": moment(line.opened, call.time_zone),
+        "duration": duration(seconds),
+        "figures": ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in line.figures.items()),
+    }
+
+
+def prompts() -> list[tuple[int, str]]:
+    """Return the prompts that can be played into a call: newest version and name."""
+    found = AudioPrompt.objects.prefetch_related("versions")
+    newest = [(next(iter(prompt.versions.all()), None), prompt.name) for prompt in found]
+    return [(version.pk, name) for version, name in newest if version]

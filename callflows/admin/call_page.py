@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from callflows.admin.show import badge, duration, moment, phone, pretty, without_secrets
+from callflows.admin.show import badge, clock, duration, moment, phone, pretty, without_secrets
 from callflows.models import AudioPrompt, Call, Line, TimelineEntry
 
 # A page of more entries than this would take seconds to draw.
@@ -24,18 +24,20 @@ class Entry:
     kind: str
     word: str
     text: str
+    leg: str
     folded: list[tuple[str, str]]
 
 
 def about(call: Call, *, may_listen: bool, may_command: bool) -> dict[str, Any]:
     """Return everything that the page shows."""
     lines = list(call.lines.all())
-    entries = list(call.timeline.all()[: MOST + 1])
+    entries = list(call.timeline.select_related("leg")[: MOST + 1])
     live = [line for line in lines if line.state == Line.State.OPEN]
     return {
         "facts": facts(call),
         "legs": [_leg(call, each) for each in call.legs.all()],
         "lines": [_line(call, each) for each in lines],
+        "zone": call.time_zone,
         "entries": [entry(call, each) for each in entries[:MOST]],
         "cut": len(entries) > MOST,
         "most": MOST,
@@ -73,7 +75,8 @@ def entry(call: Call, each: TimelineEntry) -> Entry:
     rest = {name: value for name, value in each.data.items() if name not in _TITLES and value not in (None, {}, [], "")}
     return Entry(
         offset=offset(seconds),
-        at=moment(each.at, call.time_zone),
+        at=clock(each.at, call.time_zone),
+        leg=each.leg.kind if each.leg else "",
         kind=each.kind,
         word=each.get_kind_display(),
         text=without_secrets(each.text),

@@ -28,7 +28,7 @@ COMMANDS: dict[live.Command, str] = {"hang_up": "hang up", "stop": "stop what it
 
 @admin.register(Call)
 class CallAdmin(ReadOnly, admin.ModelAdmin[Call]):
-    list_display = ("shown_caller", "shown_number", "flow_name", "shown_status", "shown_outcome", "began", "length")
+    list_display = ("shown_caller", "shown_number", "shown_flow", "shown_status", "shown_outcome", "began", "length")
     list_display_links = ("shown_caller",)
     list_filter = (
         "status",
@@ -50,6 +50,10 @@ class CallAdmin(ReadOnly, admin.ModelAdmin[Call]):
     @admin.display(description="number", ordering="number_text")
     def shown_number(self, call: Call) -> SafeString:
         return phone(call.number_text or call.called)
+
+    @admin.display(description="flow", ordering="flow_name")
+    def shown_flow(self, call: Call) -> str:
+        return call.flow_name or "–"
 
     @admin.display(description="status", ordering="status")
     def shown_status(self, call: Call) -> SafeString:

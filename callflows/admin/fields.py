@@ -24,7 +24,7 @@ class Whole(forms.IntegerField):
 
     widget = forms.TextInput(attrs={"inputmode": "numeric", "size": 8})
 
-    def to_python(self, value: Any) -> int | None:
+    def to_python(self, value: Any) -> Any:
         try:
             return super().to_python(value)
         except ValidationError:
@@ -39,7 +39,7 @@ class Number(forms.FloatField):
 
     widget = forms.TextInput(attrs={"inputmode": "decimal", "size": 8})
 
-    def to_python(self, value: Any) -> float | None:
+    def to_python(self, value: Any) -> Any:
         try:
             return super().to_python(value)
         except ValidationError:

@@ -14,7 +14,8 @@ from django.utils.safestring import SafeString
 from callflows.admin.show import badge, moment, pretty, readable
 from callflows.models import CallFlow, FlowVersion
 from callflows.ncco import flow as core
-from callflows.ncco.check import CONNECT_OUTCOMES, NOTHING, WRONG, step_problems
+from callflows.ncco.check import step_problems
+from callflows.ncco.flow import CONNECT_OUTCOMES, NOTHING, WRONG
 from callflows.ncco.problems import Problem
 from callflows.ncco.served import Context, build
 from callflows.sockets.registry import outcomes
@@ -119,6 +120,5 @@ def step_names(flow: CallFlow | None) -> list[str]:
 def suggestions() -> list[str]:
     """Return the outcomes that a branch may name: digits, none, and those of connects and apps."""
     named: Iterable[Collection[str]] = outcomes().values()
-    return list(
-        dict.fromkeys([*"0123456789*#", NOTHING, WRONG, *CONNECT_OUTCOMES, *(n for each in named for n in each)])
-    )
+    of_apps = [name for each in named for name in each]
+    return list(dict.fromkeys([*"0123456789*#", NOTHING, WRONG, *CONNECT_OUTCOMES, *of_apps]))

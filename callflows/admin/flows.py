@@ -18,7 +18,7 @@ from django.utils.safestring import SafeString
 
 from callflows.admin import flow_page
 from callflows.admin.readonly import PartOfPage
-from callflows.admin.show import moment
+from callflows.admin.show import moment, readable
 from callflows.admin.step_form import OUTCOMES, STEP_NAMES, BranchForm, OrderedFormSet, StepFormSet, step_form
 from callflows.admin.usage import KeepsUsed
 from callflows.models import Branch, CallFlow, Step
@@ -34,7 +34,7 @@ class FlowForm(forms.ModelForm[CallFlow]):
     class Meta:
         model = CallFlow
         fields = ("name", "description")
-        widgets = {"description": forms.Textarea(attrs={"rows": 2})}
+        widgets = {"description": forms.Textarea(attrs={"rows": 2, "class": "vLargeTextField"})}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -66,10 +66,14 @@ def _conflict(flow: CallFlow) -> SafeString:
 
 class StepInline(PartOfPage, admin.StackedInline[Step, CallFlow]):
     model = Step
+    fk_name = "flow"
     formset = StepFormSet
     fields = ("name", "action", "then", "to_step", "to_flow", "position")
     extra = 0
     template = "admin/callflows/callflow/steps.html"
+
+    class Media:
+        js = (Script("callflows/flow.js", type="module"),)
 
     def get_formset(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
         return super().get_formset(request, obj, **{"form": step_form(), **kwargs})
@@ -77,6 +81,7 @@ class StepInline(PartOfPage, admin.StackedInline[Step, CallFlow]):
 
 class BranchInline(PartOfPage, admin.TabularInline[Branch, CallFlow]):
     model = Branch
+    fk_name = "flow"
     form = BranchForm
     formset = OrderedFormSet
     fields = ("step", "outcome", "at_most", "to_step", "to_flow", "position")
@@ -95,9 +100,6 @@ class CallFlowAdmin(KeepsUsed, admin.ModelAdmin[CallFlow]):
     actions = ("publish",)
     empty_text = "Call flows will stand here: what callers hear, press and reach, step by step."
 
-    class Media:
-        js = (Script("callflows/flow.js", type="module"),)
-
     def get_queryset(self, request: HttpRequest) -> QuerySet[CallFlow]:
         return super().get_queryset(request).prefetch_related("steps", "branches", "numbers")
 
@@ -107,7 +109,7 @@ class CallFlowAdmin(KeepsUsed, admin.ModelAdmin[CallFlow]):
 
     @admin.display(description="numbers")
     def shown_numbers(self, flow: CallFlow) -> str:
-        return ", ".join(flow_page.readable(number.digits) for number in flow.numbers.all()) or "–"
+        return ", ".join(readable(number.digits) for number in flow.numbers.all()) or "–"
 
     @admin.display(description="published", ordering="live__published")
     def shown_published(self, flow: CallFlow) -> SafeString | str:

@@ -9,6 +9,7 @@ from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
+from django.forms.formsets import DELETION_FIELD_NAME
 from django.http import HttpRequest
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
@@ -28,7 +29,7 @@ class HeaderRows(forms.BaseInlineFormSet[Any, Any, Any]):
         super().clean()
         rows = []
         for form in self.forms:
-            if self._should_delete_form(form) or not form.cleaned_data.get("key"):
+            if form.cleaned_data.get(DELETION_FIELD_NAME) or not form.cleaned_data.get("key"):
                 continue
             if not form.errors:
                 rows.append((form.instance.key, form.instance.parsed()))

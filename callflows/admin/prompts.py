@@ -34,6 +34,7 @@ class PromptForm(forms.ModelForm[AudioPrompt]):
     class Meta:
         model = AudioPrompt
         fields = ("name", "description")
+        widgets = {"description": forms.Textarea(attrs={"rows": 2, "class": "vLargeTextField"})}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -43,8 +44,8 @@ class PromptForm(forms.ModelForm[AudioPrompt]):
             limit = f"WAV, FLAC, OGG, MP3 or AIFF, at most {duration(settings.PROMPT_MAX_SECONDS)} min."
             sound.help_text = limit if first else f"{limit} Callers hear a new one when their flow is published again."
 
-    def clean_sound(self) -> UploadedFile | None:
-        upload: UploadedFile | None = self.cleaned_data["sound"]
+    def clean_sound(self) -> UploadedFile[Any] | None:
+        upload: UploadedFile[Any] | None = self.cleaned_data["sound"]
         if upload:
             try:
                 self.read = read_prompt(upload, settings.PROMPT_MAX_SECONDS)  # type: ignore[arg-type]  # a binary file

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
@@ -80,14 +81,22 @@ def moment(at: datetime | None, zone: str = "UTC") -> SafeString | str:
     if at is None:
         return "–"
     local = at.astimezone(zone_of(zone))
-    exact = f"{local:%Y-%m-%d %H:%M:%S}.{local.microsecond // 1000:03} {local.tzinfo}"
-    return format_html(
-        '<time datetime="{}" title="{}">{} <span class="zone">{}</span></time>',
-        at.isoformat(),
-        exact,
-        f"{local.day} {local:%b %Y, %H:%M}",
-        local.tzname(),
+    year = "" if local.year == timezone.now().year else f" {local.year}"
+    shown = format_html(
+        '{} <span class="zone">{}</span>', f"{local.day} {local:%b}{year}, {local:%H:%M}", local.tzname()
     )
+    return _time(local, shown)
+
+
+def clock(at: datetime, zone: str) -> SafeString:
+    """Return the time of day to the second, in a zone that the page names; the exact time stands in the hover text."""
+    local = at.astimezone(zone_of(zone))
+    return _time(local, f"{local:%H:%M:%S}")
+
+
+def _time(local: datetime, shown: str) -> SafeString:
+    exact = f"{local:%Y-%m-%d %H:%M:%S}.{local.microsecond // 1000:03} {local.tzinfo}"
+    return format_html('<time datetime="{}" title="{}">{}</time>', local.isoformat(), exact, shown)
 
 
 def duration(seconds: float | None) -> str:

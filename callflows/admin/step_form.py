@@ -11,8 +11,10 @@ from typing import Any, ClassVar, cast
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.forms.formsets import DELETION_FIELD_NAME
 
 from callflows.admin.fields import Suggesting
+from callflows.admin.show import pretty
 from callflows.admin.step_options import (
     ELSEWHERE,
     HEADER_SET,
@@ -78,7 +80,7 @@ class OrderedFormSet(forms.BaseInlineFormSet[Any, Any, Any]):
         """Yield the rows that will be there after saving."""
         for form in self.forms:
             is_empty = form in self.extra_forms and not form.has_changed()
-            if not is_empty and not self._should_delete_form(form):
+            if not is_empty and not form.cleaned_data.get(DELETION_FIELD_NAME):
                 yield form
 
 
@@ -161,6 +163,9 @@ class StepForm(OrderedForm):
         stored_fields = [each for each in self.drawn if each.belongs(self.stored_action, self.stored_app)]
         return unknown(self.stored, stored_fields)
 
+    def kept_json(self) -> str:
+        return pretty(self.kept_options())
+
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
         for name in self.unused():
@@ -193,7 +198,7 @@ class StepForm(OrderedForm):
             options.pop("uri", None)
         changed = set(self.changed_data)
         for each in self.shown():
-            fresh = not same or each.app is not None and app != self.stored_app
+            fresh = not same or (each.app is not None and app != self.stored_app)
             if each.field not in self.errors and (fresh or each.field in changed):
                 write(each.path, options, _value(each, cleaned.get(each.field)))
         return options
@@ -267,7 +272,8 @@ class BranchForm(OrderedForm):
             "outcome": Suggesting(OUTCOMES),
             "at_most": forms.TextInput(attrs={"inputmode": "numeric", "size": 4}),
         }
-        labels = {"step": "Of step", "at_most": "At most"}
+        labels = {"step": "After step", "at_most": "At most"}
+        help_texts = {"at_most": ""}
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from django import forms
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from callflows.admin.fields import Json, Lines, Number, Text, Whole
 from callflows.audio.format import Format
@@ -52,11 +54,22 @@ def drawn() -> Iterator[Drawn]:
             yield _ours("stream", PROMPT, "Prompt", "What callers hear.")
         if action == "connect":
             yield from _connect()
-        yield from (_catalogued(action, None, each) for each in options(model) if each.form)
+        yield from (_catalogued(action, None, each) for each in offered(model))
+
+
+def offered(model: type[BaseModel]) -> Iterator[Option]:
+    """Yield the options of ``model`` that forms draw: not those of an object that is kept out of forms as a whole."""
+    kept_out = {field.alias or name for name, field in model.model_fields.items() if not _in_forms(field)}
+    yield from (each for each in options(model) if each.form and each.name.partition(".")[0] not in kept_out)
+
+
+def _in_forms(field: FieldInfo) -> bool:
+    extra = field.json_schema_extra
+    return not isinstance(extra, dict) or bool(extra.get("form", True))
 
 
 def _connect() -> Iterator[Drawn]:
-    sockets = [each for each in options(ENDPOINTS["websocket"]) if each.form]
+    sockets = list(offered(ENDPOINTS["websocket"]))
     yield _ours("connect", APP, "Connect to", "One of our apps, or an address elsewhere.")
     for app in APPS.values():
         for each in options(app.settings):
@@ -175,5 +188,7 @@ def _choice_label(text: str) -> str:
 
 def _help(option: Option) -> str:
     low, high = (f"{bound:g}" if bound is not None else "" for bound in (option.minimum, option.maximum))
+    if low in option.help_text and high in option.help_text and low and high:
+        return option.help_text
     span = f"{low} to {high}." if low and high else f"At least {low}." if low and low != "0" else ""
     return f"{option.help_text} {span}".strip()

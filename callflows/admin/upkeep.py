@@ -15,18 +15,8 @@ class JobAdmin(ReadOnly, admin.ModelAdmin[Job]):
     list_display = ("kind", "shown_state", "attempts", "shown_due", "worker", "error")
     list_filter = ("state", "kind")
     search_fields = ("kind", "worker", "error")
-    fields = (
-        "kind",
-        "shown_state",
-        "shown_arguments",
-        "attempts",
-        "shown_due",
-        "shown_made",
-        "host",
-        "worker",
-        "error",
-    )
     readonly_fields = ("shown_state", "shown_arguments", "shown_due", "shown_made")
+    fields = ("kind", *readonly_fields, "attempts", "host", "worker", "error")
     empty_text = "Background work will stand here: recordings that are put away, and what failed."
 
     @admin.display(description="state", ordering="state")

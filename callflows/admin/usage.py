@@ -29,7 +29,7 @@ def _in_drafts(thing: AudioPrompt | HeaderSet) -> Iterator[str]:
             yield f"step {step.name} of flow {step.flow} (draft)"
 
 
-def _in_live_versions(names_it: Any, but: int | None = None) -> Iterator[str]:
+def _in_live_versions(names_it: Any, but: int = 0) -> Iterator[str]:
     for flow in CallFlow.objects.filter(live__isnull=False).exclude(pk=but).select_related("live"):
         steps = flow.live.document["steps"] if flow.live else []
         for step in steps:

@@ -47,7 +47,7 @@ def _talk(text: str) -> float | None:
 
 
 def _record(action: dict[str, Any]) -> float | None:
-    """Without an end it goes on in the background. With timeOut alone the sources disagree, so the longer one counts."""
+    """Without an end it goes on in the background; with timeOut alone the sources disagree: the longer one counts."""
     if (limit := action.get("timeOut")) is not None:
         return float(limit)
     blocks = action.get("endOnKey") is not None or action.get("endOnSilence") is not None

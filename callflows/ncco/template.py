@@ -40,7 +40,7 @@ def _safe(text: str) -> Callable[[str], str]:
 
 
 def _quoted(value: str) -> str:
-    return quote(value, safe="")
+    return quote(value, safe="", errors="replace")
 
 
 def variables(value: Any) -> Iterator[str]:

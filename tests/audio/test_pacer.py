@@ -1,0 +1,204 @@
+"""When frames may leave: against a far buffer with a clock of its own, in virtual time."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections import deque
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from callflows.audio.pacer import DEFAULT_LEAD, MAX_LEAD, Pacer
+
+FRAME = 0.02
+
+
+# The model by itself
+
+
+@pytest.mark.parametrize("lead", [0, -1, 1001])
+def test_lead_is_between_1_and_1000_frames(lead: int) -> None:
+    with pytest.raises(ValueError, match=f"lead: expected 1 to 1000 frames, got {lead}"):
+        Pacer(lead)
+
+
+@pytest.mark.parametrize("lead", [1, DEFAULT_LEAD, MAX_LEAD])
+def test_lead_may_leave_at_once(lead: int) -> None:
+    pacer = Pacer(lead)
+    assert (pacer.room(7.0), pacer.unplayed(7.0), pacer.wait(7.0)) == (lead, 0, 0)
+
+
+def test_each_frame_is_played_in_20_ms() -> None:
+    pacer = Pacer()
+    pacer.sent(10, now=0.0)
+    assert pacer.unplayed(0.1) == pytest.approx(5)
+    assert pacer.unplayed(0.2) == pytest.approx(0, abs=1e-9)
+    assert pacer.unplayed(60.0) == 0
+
+
+def test_full_buffer_lets_the_next_frame_out_when_one_was_played() -> None:
+    pacer = Pacer(5)
+    pacer.sent(5, now=0.0)
+    assert (pacer.room(0.0), pacer.room(0.0201), pacer.room(0.0401)) == (0, 1, 2)
+
+
+def test_lead_beyond_what_is_sent_leaves_as_much_room() -> None:
+    pacer = Pacer(5)
+    pacer.sent(3, now=0.0)
+    assert pacer.room(0.0) == 2
+
+
+@given(st.integers(1, 1000), st.integers(0, 2000), st.floats(0, 1e6), st.floats(0, 50))
+def test_after_the_wait_a_frame_may_leave_and_hardly_before(lead: int, frames: int, start: float, after: float) -> None:
+    pacer = Pacer(lead)
+    pacer.sent(frames, start)
+    now = start + after
+    wait = pacer.wait(now)
+    assert pacer.room(now + wait) >= 1
+    assert (wait == 0) == (pacer.room(now) > 0)
+    assert wait < 1e-5 or pacer.room(now + wait - 1e-5) == 0
+
+
+def test_underrun_starts_the_schedule_anew_without_catching_up() -> None:
+    pacer = Pacer(50)
+    pacer.sent(50, now=0.0)
+    assert pacer.room(11.0) == 50
+    pacer.sent(50, now=11.0)
+    assert pacer.room(11.0) == 0
+    assert pacer.unplayed(11.5) == pytest.approx(25)
+
+
+def test_cleared_empties_the_buffer() -> None:
+    pacer = Pacer(50)
+    pacer.sent(50, now=0.0)
+    pacer.cleared()
+    assert (pacer.unplayed(0.1), pacer.room(0.1)) == (0, 50)
+
+
+@given(st.integers(1, 100), st.lists(st.tuples(st.floats(0, 3), st.booleans()), max_size=30))
+def test_unplayed_is_never_above_the_lead(lead: int, turns: list[tuple[float, bool]]) -> None:
+    pacer, now = Pacer(lead), 0.0
+    for pause, cleared in turns:
+        now += pause
+        if cleared:
+            pacer.cleared()
+        pacer.sent(pacer.room(now), now)
+        # The one that is being played counts by its part.
+        assert pacer.unplayed(now) < lead + 1
+        assert pacer.room(now) == 0
+
+
+# Against a far end
+
+
+class Far:
+    """Vonage's end: plays a frame of ours and sends one, each 20 ms of a clock that runs ``ppm`` fast."""
+
+    def __init__(self, ppm: float = 0, lead: int = DEFAULT_LEAD) -> None:
+        self.period = FRAME * (1 - ppm / 1e6)
+        self.pacer = Pacer(lead)
+        self.ticks = 0
+        self.buffer = 0
+        self.least, self.most, self.missed = math.inf, 0, 0
+        self.coming: deque[float] = deque()
+        self.last = 0.0
+
+    def run(self, seconds: float, late: Callable[[float], float]) -> Far:
+        """Let time pass; ``late`` tells how many seconds a frame of a moment takes to us, in order."""
+        end = self.ticks + round(seconds / self.period)
+        pacer, coming, period = self.pacer, self.coming, self.period
+        while self.ticks < end:
+            if self.buffer:
+                self.buffer -= 1
+            elif self.ticks:
+                self.missed += 1
+            self.ticks += 1
+            now = self.ticks * period
+            self.last = max(self.last, now - period + late(now - period))
+            coming.append(self.last)
+            while coming and coming[0] < now:
+                self.arrive(coming.popleft())
+            self.send(now)
+            if self.ticks > 100:
+                self.least = min(self.least, self.buffer)
+        return self
+
+    def arrive(self, now: float) -> None:
+        self.pacer.heard(now)
+        self.send(now)
+
+    def send(self, now: float) -> None:
+        room = self.pacer.room(now)
+        self.pacer.sent(room, now)
+        self.buffer += room
+        self.most = max(self.most, self.buffer)
+
+
+def jitter(chance: random.Random, most: float = 0.008) -> Callable[[float], float]:
+    return lambda now: chance.uniform(0.003, most)
+
+
+@pytest.mark.parametrize("ppm", [200, -200])
+def test_two_hours_against_another_clock_hold_a_lead_of_five_frames(ppm: float) -> None:
+    far = Far(ppm, lead=5).run(7200, jitter(random.Random(1)))
+    assert far.missed == 0
+    assert far.least >= 3
+    assert far.most <= 6
+
+
+@pytest.mark.parametrize("ppm", [1000, -1000])
+def test_clock_that_is_far_off_is_followed(ppm: float) -> None:
+    far = Far(ppm).run(1200, jitter(random.Random(2)))
+    assert far.missed == 0
+    assert 40 <= far.least <= far.most <= 60
+
+
+def stalls(now: float) -> float:
+    """Each half minute nothing comes for a second, then all at once."""
+    return max(0.004, 1.0 - now % 30)
+
+
+@pytest.mark.parametrize("ppm", [200, -200])
+def test_stalls_of_a_second_do_not_disturb_the_clock(ppm: float) -> None:
+    far = Far(ppm).run(1800, stalls)
+    assert far.missed == 0
+    assert 47 <= far.least <= far.most <= 52
+
+
+@pytest.mark.parametrize(
+    "late",
+    [
+        pytest.param(lambda now: 0.003 + 0.004 * (now % 25), id="fills slowly and drains at once"),
+        pytest.param(lambda now: 0.003 + max(0.0, 0.1 - 0.004 * (now % 30)), id="fills at once and drains slowly"),
+    ],
+)
+def test_queues_in_the_network_do_not_add_up(late: Callable[[float], float]) -> None:
+    far = Far().run(1800, late)
+    assert far.missed == 0
+    assert 43 <= far.least <= far.most <= 57
+
+
+def test_heavy_jitter_is_not_taken_for_a_clock() -> None:
+    chance = random.Random(3)
+    far = Far().run(1800, lambda now: chance.expovariate(1 / 0.03))
+    assert far.missed == 0
+    assert far.most <= 52
+
+
+def test_route_that_changes_for_good_costs_no_more_than_it_is_longer() -> None:
+    chance = random.Random(4)
+    far = Far().run(600, lambda now: (0.004 if now < 200 else 0.104) + chance.uniform(0, 0.002))
+    assert far.missed == 0
+    assert far.least >= 43
+
+
+def test_sender_that_hung_for_ten_seconds_goes_on_with_one_lead() -> None:
+    far = Far().run(10, lambda now: 0.004)
+    far.buffer = 0
+    far.most = 0
+    later = far.ticks * far.period + 10.0
+    far.arrive(later)
+    assert far.most == DEFAULT_LEAD

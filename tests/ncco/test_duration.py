@@ -1,0 +1,81 @@
+"""How long the actions before a socket can take: as long is its token good."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from callflows.ncco.duration import longest
+
+URL = "https://example.com/a.wav"
+
+
+def seconds(*actions: dict[str, Any]) -> float | None:
+    return longest(actions, {URL: 12.5})
+
+
+def talk(text: str = "Hello", **options: Any) -> dict[str, Any]:
+    return {"action": "talk", "text": text, **options}
+
+
+def stream(url: str = URL, **options: Any) -> dict[str, Any]:
+    return {"action": "stream", "streamUrl": [url], **options}
+
+
+def test_nothing_takes_no_time() -> None:
+    assert seconds() == 0
+
+
+def test_talk_of_1500_characters_may_take_over_four_minutes_and_no_more_than_five() -> None:
+    bound = seconds(talk("x" * 1500))
+    assert bound is not None
+    # 15 characters a second are usual: 100 s.
+    assert 200 < bound < 300
+
+
+def test_repeats_are_counted() -> None:
+    assert seconds(talk("x" * 60)) == 12
+    assert seconds(talk("x" * 60, loop=3)) == 36
+    assert seconds(talk("x" * 60, loop="3")) == 36
+    assert seconds(stream(loop=2)) == 25
+
+
+@pytest.mark.parametrize("action", [talk(loop=0), stream(loop=0), stream("https://example.com/other.mp3"), stream("")])
+def test_what_goes_on_until_the_call_ends_or_has_no_known_length_has_no_bound(action: dict[str, Any]) -> None:
+    assert seconds(action) is None
+
+
+def test_ssml_can_pause_at_will_so_it_has_no_bound() -> None:
+    assert seconds(talk("<speak>Hello <break time='60s'/></speak>")) is None
+
+
+@pytest.mark.parametrize(("dtmf", "bound"), [(None, 15), ({}, 15), ({"timeOut": 10, "maxDigits": 20}, 210)])
+def test_input_waits_for_the_first_key_and_after_each(dtmf: dict[str, int] | None, bound: float) -> None:
+    assert seconds({"action": "input", "type": ["dtmf"], **({} if dtmf is None else {"dtmf": dtmf})}) == bound
+
+
+@pytest.mark.parametrize(
+    ("options", "bound"),
+    [
+        ({}, 0),
+        ({"timeOut": 30}, 30),
+        ({"endOnKey": "#", "timeOut": 30}, 30),
+        ({"endOnSilence": 3, "timeOut": "30"}, 30),
+        ({"endOnKey": "#"}, None),
+        ({"endOnSilence": 3}, None),
+        ({"endOnKey": None, "timeOut": None}, 0),
+    ],
+)
+def test_recording_takes_as_long_as_it_may(options: dict[str, Any], bound: float | None) -> None:
+    assert seconds({"action": "record", **options}) == bound
+
+
+def test_other_actions_have_no_bound() -> None:
+    assert seconds({"action": "connect"}) is None
+    assert seconds({"action": "conversation"}) is None
+
+
+def test_bounds_add_up_and_one_without_leaves_none() -> None:
+    assert seconds(talk("x" * 60), stream()) == 24.5
+    assert seconds(talk("x" * 60), stream(loop=0), stream()) is None

@@ -1,0 +1,300 @@
+"""The event webhook: what each event that we know of means, in both forms, and what no event can break."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from callflows.payloads.body import BadPayload, from_query
+from callflows.payloads.events import OUTCOMES, PROGRESS, CallEvent, later, moment
+
+FOLDER = Path(__file__).parent
+EVENTS = sorted(FOLDER.glob("events/*.json"))
+GET_EVENTS = sorted(FOLDER.glob("events_get/*.json"))
+CALLER_LEG = "4f1d0c9b7a6e4a2f8c3b5d7e9f012345"
+DIALLED_LEG = "7d3c5a10-2b4e-4f6a-9c8d-0e1f2a3b4c5d"
+SOCKET_LEG = "b2a41c7e-90d3-4e55-8f17-6c2d9a0b3e41"
+ROOM = "CON-1c9e6f30-5a7b-4d28-9e40-2f8b6a1d7c53"
+OTHER_ROOM = "CON-8e0b7d62-3c1f-4a95-b7d8-51f0c2a9e364"
+
+
+def load(name: str, folder: str = "events") -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((FOLDER / folder / f"{name}.json").read_text())
+    return found
+
+
+def event(**members: Any) -> CallEvent:
+    return CallEvent.parse({"uuid": CALLER_LEG, "conversation_uuid": ROOM, **members})
+
+
+# name of the file: kind, status, outcome, outcomes for branches, sentence
+MEANING: dict[str, tuple[str, str, str, tuple[str, ...], str]] = {
+    "answered_outbound": ("status", "answered", "", (), "answered"),
+    "busy": ("status", "completed", "busy", ("busy",), "busy"),
+    "cancelled": ("status", "completed", "cancelled", (), "cancelled"),
+    "completed": ("status", "completed", "", (), "completed"),
+    "completed_2026": ("status", "completed", "", (), "completed"),
+    "completed_by_platform_2026": ("status", "completed", "", (), "completed"),
+    "error_invalid_ncco": ("error", "", "", (), "Vonage: Syntax error in NCCO. Invalid value type or action."),
+    "failed_cannot_route": ("status", "completed", "failed", ("failed",), "failed, cannot_route"),
+    "failed_number_out_of_service_2026": (
+        "status",
+        "completed",
+        "failed",
+        ("failed",),
+        "failed, number_out_of_service",
+    ),
+    "future_unknown_status": ("status", "", "", (), "parked"),
+    "input_async_single_digit": ("input", "", "", ("7", "wrong"), "Caller pressed 7"),
+    "input_dtmf_docs_form": ("input", "", "", ("1234", "wrong"), "Caller pressed 1234"),
+    "input_dtmf_nothing_pressed": ("input", "", "", ("nothing",), "Caller pressed nothing"),
+    "machine": ("status", "", "machine", (), "machine"),
+    "machine_beep_start": ("status", "", "machine", (), "machine, beep_start"),
+    "machine_beep_timeout": ("status", "", "machine", (), "machine, beep_timeout"),
+    "notify": ("notify", "", "", (), "Notified by the NCCO"),
+    "payment_legacy": ("status", "", "", (), "success"),
+    "record": ("record", "", "", (), "Vonage recorded 78336 bytes"),
+    "record_empty": ("record", "", "", (), "Vonage recorded 0 bytes"),
+    "rejected_declined_2026": ("status", "completed", "rejected", ("rejected",), "rejected, declined"),
+    "ringing_outbound": ("status", "ringing", "", (), "ringing"),
+    "started": ("status", "started", "", (), "started"),
+    "timeout": ("status", "completed", "timeout", ("timeout",), "timeout"),
+    "transcribed": ("transcribed", "", "", (), "Vonage transcribed a recording"),
+    "transfer": ("transfer", "", "", (), f"Leg moved to {OTHER_ROOM}"),
+    "unanswered_carrier_timeout_2026": (
+        "status",
+        "completed",
+        "unanswered",
+        ("unanswered",),
+        "unanswered, carrier_timeout",
+    ),
+    "unanswered_timeout": ("status", "completed", "unanswered", ("unanswered",), "unanswered, timeout"),
+    "websocket_answered": ("status", "answered", "", (), "answered"),
+    "websocket_completed": ("status", "completed", "", (), "completed"),
+    "websocket_disconnected": ("status", "completed", "disconnected", ("disconnected",), "disconnected"),
+    "websocket_started": ("status", "started", "", (), "started"),
+    "websocket_unanswered": ("status", "completed", "unanswered", ("unanswered",), "unanswered"),
+}
+
+
+@pytest.mark.parametrize("name", MEANING)
+def test_event_means_what_its_documentation_says(name: str) -> None:
+    found = CallEvent.parse(load(name))
+    assert (found.kind, found.status, found.outcome, found.outcomes, str(found)) == MEANING[name]
+
+
+@pytest.mark.parametrize("file", EVENTS, ids=lambda file: file.stem)
+def test_every_event_names_a_leg_or_a_room_and_keeps_all_its_members(file: Path) -> None:
+    raw = json.loads(file.read_text())
+    found = CallEvent.parse(raw)
+    assert found.raw == raw
+    assert found.uuid in ("", CALLER_LEG, DIALLED_LEG, SOCKET_LEG)
+    assert found.conversation_uuid in (ROOM, OTHER_ROOM)
+    assert (found.caller, found.to) == (raw.get("from", ""), raw.get("to", ""))
+    assert (found.at is None) == ("timestamp" not in raw)
+    assert found.ends_leg == (found.status == "completed")
+
+
+def test_there_are_events_of_all_kinds() -> None:
+    assert len(EVENTS) >= 35
+    assert {CallEvent.parse(load(file.stem)).kind for file in EVENTS} == {
+        "status",
+        "input",
+        "record",
+        "transcribed",
+        "transfer",
+        "notify",
+        "error",
+    }
+
+
+def test_human_or_machine_names_its_leg_by_another_member() -> None:
+    assert CallEvent.parse(load("machine")).uuid == DIALLED_LEG
+
+
+def test_transfer_is_in_the_room_that_the_leg_went_to() -> None:
+    assert CallEvent.parse(load("transfer")).conversation_uuid == OTHER_ROOM
+
+
+def test_time_of_an_event_is_utc() -> None:
+    assert CallEvent.parse(load("started")).at == datetime(2026, 3, 2, 9, 15, 1, 104_000, UTC)
+
+
+# GET
+
+
+@pytest.mark.parametrize(
+    "name", ["error_invalid_ncco", "notify", "record", "started", "transfer", "websocket_disconnected"]
+)
+def test_event_by_get_means_the_same_as_by_post(name: str) -> None:
+    got, posted = CallEvent.parse(from_query(load(name, "events_get"))), CallEvent.parse(load(name))
+    assert str(got) == str(posted)
+    for member in (
+        "kind",
+        "uuid",
+        "conversation_uuid",
+        "caller",
+        "to",
+        "direction",
+        "status",
+        "outcome",
+        "at",
+        "outcomes",
+    ):
+        assert getattr(got, member) == getattr(posted, member), member
+
+
+def test_digits_by_get_are_read() -> None:
+    assert CallEvent.parse(from_query(load("input_dtmf", "events_get"))).outcomes == ("42", "wrong")
+
+
+@pytest.mark.parametrize("file", GET_EVENTS, ids=lambda file: file.stem)
+def test_every_event_by_get_is_read(file: Path) -> None:
+    assert CallEvent.parse(from_query(json.loads(file.read_text()))).kind != "unknown"
+
+
+# Forms
+
+
+def test_unknown_event_is_no_error() -> None:
+    found = event(brand_new=1)
+    assert (found.kind, found.name, found.status, found.outcomes, str(found)) == (
+        "unknown",
+        "unknown",
+        "",
+        (),
+        "unknown",
+    )
+
+
+def test_status_is_read_whatever_its_case_and_shown_as_it_came() -> None:
+    assert (event(status="Busy").outcome, str(event(status="Busy"))) == ("busy", "Busy")
+
+
+def test_digits_of_before_2020_are_read() -> None:
+    assert event(dtmf="42", timed_out=False).digits == "42"
+
+
+@pytest.mark.parametrize("dtmf", ["", None, {}, {"digits": None}, {"digits": ""}, {"digits": 5}, [], 5])
+def test_digits_that_are_none_are_nothing(dtmf: object) -> None:
+    assert (event(dtmf=dtmf).digits, event(dtmf=dtmf).outcomes) == (None, ("nothing",))
+
+
+@pytest.mark.parametrize("key", ["0", "*", "#"])
+def test_every_key_is_a_digit(key: str) -> None:
+    assert event(dtmf={"digits": key}).outcomes == (key, "wrong")
+
+
+@pytest.mark.parametrize(
+    ("raw", "sentence"),
+    [
+        ({}, "event webhook without 'uuid' and 'conversation_uuid'"),
+        (
+            {"status": "started", "uuid": None, "conversation_uuid": ""},
+            "event webhook without 'uuid' and 'conversation_uuid'",
+        ),
+        ({"uuid": "a" * 10_000}, "uuid: expected a text of at most 255 characters"),
+        ({"uuid": 5}, "uuid: expected a text of at most 255 characters"),
+        ({"call_uuid": ["a"]}, "uuid: expected a text of at most 255 characters"),
+        ({"uuid": "a", "conversation_uuid": {"a": 1}}, "conversation_uuid: expected a text of at most 255 characters"),
+        ({"conversation_uuid_to": "a" * 256}, "conversation_uuid: expected a text of at most 255 characters"),
+    ],
+)
+def test_event_that_names_no_leg_and_no_room_is_refused(raw: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(BadPayload) as refused:
+        CallEvent.parse(raw)
+    assert str(refused.value) == sentence
+
+
+def test_ids_are_kept_byte_for_byte() -> None:
+    assert event(uuid="A-b_C" * 51).uuid == "A-b_C" * 51
+
+
+# Times
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2026-03-02T09:15:01.104Z", datetime(2026, 3, 2, 9, 15, 1, 104_000, UTC)),
+        ("2026-03-02T09:15:01Z", datetime(2026, 3, 2, 9, 15, 1, 0, UTC)),
+        ("2026-03-02 09:15:01", datetime(2026, 3, 2, 9, 15, 1, 0, UTC)),
+        (" 2026-03-02T11:15:01+02:00 ", datetime(2026, 3, 2, 9, 15, 1, 0, UTC)),
+        ("2026-03-02T09:15:01.123456789Z", datetime(2026, 3, 2, 9, 15, 1, 123_456, UTC)),
+    ],
+)
+def test_time_is_read_in_every_form_of_vonages(text: str, expected: datetime) -> None:
+    assert moment(text) == expected
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, 5, "", "yesterday", "1999-12-31T23:59:59Z", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", ["2026"]],
+)
+def test_time_that_no_call_can_have_is_none(value: object) -> None:
+    assert moment(value) is None
+
+
+@given(st.text() | st.datetimes().map(str))
+def test_time_is_aware_or_none_whatever_came(text: str) -> None:
+    found = moment(text)
+    assert found is None or found.astimezone(UTC).tzinfo is UTC
+
+
+# Progress
+
+STATUSES = st.sampled_from(["", *PROGRESS])
+
+
+@given(STATUSES, STATUSES)
+def test_status_never_goes_back(now: str, then: str) -> None:
+    order = ["", *PROGRESS]
+    assert order.index(later(now, then)) == max(order.index(now), order.index(then))
+
+
+@given(st.permutations(["started", "ringing", "answered", "completed"]))
+def test_order_of_events_makes_no_difference(statuses: list[str]) -> None:
+    status = ""
+    for each in statuses:
+        status = later(status, each)
+    assert status == "completed"
+
+
+@pytest.mark.parametrize("now", PROGRESS)
+def test_unknown_status_changes_nothing(now: str) -> None:
+    assert later(now, "parked") == now
+
+
+# Anything at all
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+MEMBERS = [
+    "uuid", "call_uuid", "conversation_uuid", "conversation_uuid_to", "status", "timestamp", "dtmf", "speech", "payload",
+    "reason", "detail", "sub_state", "recording_url", "transcription_url", "size", "from", "to", "direction", "type",
+]  # fmt: skip
+STRANGE = st.dictionaries(st.sampled_from(MEMBERS), ANYTHING | st.sampled_from([*PROGRESS, *OUTCOMES]))
+
+
+@given(STRANGE)
+def test_no_event_raises_anything_but_bad_payload(raw: dict[str, Any]) -> None:
+    try:
+        found = CallEvent.parse(raw)
+    except BadPayload as refused:
+        assert str(refused)
+        return
+    assert str(found)
+    assert found.name
+    assert found.status in ("", *PROGRESS)
+    assert found.outcome in ("", *OUTCOMES)
+    assert all(found.outcomes)
+    assert len(found.uuid) <= 255

@@ -7,6 +7,7 @@ import json
 import sqlite3
 import subprocess
 import sys
+import time
 import urllib.request
 import wave
 from concurrent.futures import ThreadPoolExecutor
@@ -323,3 +324,19 @@ async def test_two_megabytes_in_a_message_harm_no_other_call(on_sqlite: Deployme
     result = await calling
     assert (result.ok, result.bad) == (True, 0)
     assert is_echo(result, 16000)
+
+
+def test_postgres_that_hangs_still_gets_callers_an_answer(on_postgres: Deployment) -> None:
+    server = on_postgres.serve()
+    socket_of(server)
+    with psycopg.connect(on_postgres.environment["DATABASE_URL"]) as postgres:
+        postgres.execute("LOCK TABLE callflows_phonenumber IN ACCESS EXCLUSIVE MODE")
+        begun = time.monotonic()
+        with urllib.request.urlopen(f"{server.url}/webhooks/answer?to=447700900001&from=1&uuid=hung") as response:
+            (talk,) = json.loads(response.read())
+        took = time.monotonic() - begun
+    assert talk["text"].startswith("Sorry, this line is not available")
+    # The promise, and no measurement: the deadline is 1.2 s.
+    assert took < 1.5
+    reason = "SELECT 1 FROM callflows_timelineentry WHERE text LIKE '%the database took longer than 1.2 s%'"
+    wait_until(lambda: bool(rows(on_postgres, reason)), "the reason is written down")

@@ -13,10 +13,14 @@ MAX_LEAD = 1000
 # caller interrupts.
 DEFAULT_LEAD = 50
 
-# Quartz differs by tens of millionths, 1 ms a second at the very most; all that is faster is the network, and no clock.
-_MOST_SHIFT = 0.001
-# A gap of more than this in what comes in starts the comparison anew.
-_GAP_SECONDS = 0.5
+# Quartz differs by tens of millionths, 1 ms a second at the very most; twice that, to follow in spite of jitter.
+_MOST_SHIFT = 0.002
+# Frames that are later than this are held up in the network, or some were lost; no clock does that.
+_HELD_UP = 0.005
+# How many seconds they are equally late before we take it that frames were lost: queues change, and go.
+_PATIENCE = 20
+# How many seconds show where the clock begins: audio may begin with a burst of late frames.
+_SETTLING = 5
 
 
 class Pacer:
@@ -62,41 +66,46 @@ class Pacer:
 class _Drift:
     """Follows how Vonage's clock runs against ours, by the least late of its frames in each second.
 
-    A frame can come late but never early, so the least late one of a second shows the clock. It is compared with the
-    first second's, never with the second before: queues in the network that fill slowly and drain at once (100 ms, once
-    a minute) would add up, and after ten of them the buffer that we count on would be empty.
+    A frame can come late but never early, so the least late one shows the clock. What it shows is compared with how the
+    call began, never with the second before: queues in the network that fill slowly and drain at once (100 ms, once a
+    minute) would add up, and after ten of them the second of sound that we count on would be gone.
     """
 
     def __init__(self) -> None:
-        self._start = self._last = math.nan
+        self._start = math.nan
         self._count = 0
         self._least = math.inf
-        # The lateness at which both clocks show the same.
-        self._even = math.nan
+        # How late the least late frame is while both clocks show the same.
+        self._even = math.inf
         self._offset = 0.0
+        # A lateness that no clock explains, and for how long it has been the same.
+        self._late = math.inf
+        self._seconds = 0
 
     def theirs(self, now: float) -> float:
         """Return ``now`` on Vonage's clock, which began with ours."""
         return now + self._offset
 
     def heard(self, now: float) -> None:
-        if not now - self._last <= _GAP_SECONDS:
-            self._begin(now)
-        self._last = now
+        if not self._count:
+            self._start = now
         self._least = min(self._least, now - self._start - self._count * FRAME_SECONDS)
         self._count += 1
         if self._count % FRAMES_PER_SECOND == 0:
-            self._follow()
+            self._follow(self._least)
+            self._least = math.inf
 
-    def _begin(self, now: float) -> None:
-        self._start = now
-        self._count = 0
-        self._least = math.inf
-        self._even = math.nan
-
-    def _follow(self) -> None:
-        if math.isnan(self._even):
-            self._even = self._least + self._offset
-        shift = self._even - self._least - self._offset
-        self._offset += max(-_MOST_SHIFT, min(shift, _MOST_SHIFT))
-        self._least = math.inf
+    def _follow(self, least: float) -> None:
+        """Take the least lateness of one second."""
+        if self._count <= _SETTLING * FRAMES_PER_SECOND:
+            self._even = min(self._even, least)
+            return
+        shift = self._even - least - self._offset
+        if shift >= -_HELD_UP:
+            self._offset += max(-_MOST_SHIFT, min(shift, _MOST_SHIFT))
+        elif abs(least - self._late) > _HELD_UP:
+            self._late, self._seconds = least, 0
+        else:
+            self._seconds += 1
+            if self._seconds == _PATIENCE:
+                self._even = least + self._offset

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import models
@@ -13,6 +13,10 @@ from callflows.models.flows import CallFlow, FlowVersion
 from callflows.models.numbers import Application, PhoneNumber
 from callflows.payloads.answer import AnswerRequest
 from callflows.payloads.events import OUTCOMES, CallEvent, later
+
+# Vonage ends a call after two hours unless told otherwise; its last event may take a while.
+LIMIT_SECONDS = 7200
+GRACE_SECONDS = 600
 
 
 class Progress(models.Model):
@@ -94,6 +98,15 @@ class CallQuerySet(models.QuerySet["Call"]):
             number_text=event.to[:100],
             started=at,
         )
+
+    def give_up(self, now: datetime) -> int:
+        """End calls that can only have ended, as ``unknown``: Vonage's time limit passed, and no event told us how.
+
+        Returns how many.
+        """
+        latest = now - timedelta(seconds=LIMIT_SECONDS + GRACE_SECONDS)
+        forgotten = self.exclude(status=Progress.Status.COMPLETED).filter(created__lt=latest)
+        return forgotten.update(status=Progress.Status.COMPLETED, outcome="unknown", ended=now)
 
     def in_room(self, conversation_uuid: str) -> CallQuerySet:
         """Return the calls that have, or had, a leg in a room."""

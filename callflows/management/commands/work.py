@@ -12,14 +12,16 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 from django.db import Error, close_old_connections
+from django.utils import timezone
 
 from callflows.management.commands.serve import close_databases, repair_recordings
-from callflows.models import Job
+from callflows.models import Call, Job
 
 log = logging.getLogger(__name__)
 
 IDLE_SECONDS = 0.5
-REPAIR_SECONDS = 30
+# Recordings that a killed process left, and calls that nobody told us the end of, are looked for this often.
+ROUND_SECONDS = 30
 # Seconds that a running job gets when the process is told to stop; it runs again when its lease ends.
 GRACE_SECONDS = 2
 
@@ -44,13 +46,14 @@ class Command(BaseCommand):
 def work(stop: threading.Event) -> None:
     """Run jobs until ``stop`` is set; a database that is away is waited for."""
     host = socket.gethostname()
-    next_repair = 0.0
+    next_round = 0.0
     log.info("working")
     while not stop.is_set():
-        if time.monotonic() >= next_repair:
-            repair_recordings()
-            next_repair = time.monotonic() + REPAIR_SECONDS
         try:
+            if time.monotonic() >= next_round:
+                repair_recordings()
+                Call.objects.give_up(timezone.now())
+                next_round = time.monotonic() + ROUND_SECONDS
             found = Job.objects.run_next(f"{host}:{os.getpid()}", host)
         except Error as error:
             log.warning("the database is away, trying again: %s", error)

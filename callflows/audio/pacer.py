@@ -20,7 +20,7 @@ _HELD_UP = 0.005
 # How many seconds they are equally late before we take it that frames were lost: queues change, and go.
 _PATIENCE = 20
 # How many seconds show where the clock begins: audio may begin with a burst of late frames.
-_SETTLING = 5
+_SETTLING = 2
 
 
 class Pacer:
@@ -103,6 +103,7 @@ class _Drift:
         shift = self._even - least - self._offset
         if shift >= -_HELD_UP:
             self._offset += max(-_MOST_SHIFT, min(shift, _MOST_SHIFT))
+            self._late = math.inf
         elif abs(least - self._late) > _HELD_UP:
             self._late, self._seconds = least, 0
         else:

@@ -40,7 +40,7 @@ def frame(value: int) -> bytes:
 def path_of(client: Client, *steps: Any, **fields: Any) -> str:
     """Publish a flow, call it, and return the path of the socket that its NCCO names."""
     make_number(make_flow(*(steps or (ECHO,)), **fields))
-    return urlsplit(ask(client)[-1]["endpoint"][0]["uri"]).path
+    return str(urlsplit(ask(client)[-1]["endpoint"][0]["uri"]).path)
 
 
 @pytest.fixture

@@ -40,6 +40,7 @@ NOTES_SECONDS = 1.0
 # When nothing comes in, what waits is looked at this often; the lead hides it.
 SENDER_SECONDS = 0.1
 RETRY_SECONDS = 1.0
+DRAIN_SECONDS = 0.1
 
 GOING_AWAY = 4001
 NOT_SPOKEN = 4002
@@ -86,20 +87,20 @@ class AudioConsumer(AsyncConsumer):
             await self._open()
 
     async def _open(self) -> None:
+        """Let the socket in, or refuse it in the handshake: then the step's ``failed`` branch answers."""
+        held = len(OPEN)
+        OPEN.add(self)
         try:
             if Draining.now:
                 raise SocketRefused("this worker is stopping")
-            if len(OPEN) >= settings.MAX_LINES:
-                raise SocketRefused(f"this worker holds {len(OPEN)} calls, the most it may (MAX_LINES)")
+            if held >= settings.MAX_LINES:
+                raise SocketRefused(f"this worker holds {held} calls, the most it may (MAX_LINES)")
             self.admission = await THREADS.run(admit, self.where["line"], self.where["token"])
-        except SocketRefused as refused:
-            log.warning("a socket for line %s was refused: %s", self.where["line"], refused)
-            await self.send_out({"type": "websocket.close", "code": NOT_SPOKEN})
-            return
-        OPEN.add(self)
-        try:
             await self.send_out({"type": "websocket.accept"})
             await self._serve()
+        except SocketRefused as refused:
+            log.warning("a socket for line %s was refused: %s", self.where["line"], refused)
+            await self._close(NOT_SPOKEN)
         finally:
             OPEN.discard(self)
 
@@ -328,7 +329,10 @@ async def drain(seconds: float) -> None:
     await asyncio.gather(*(each.drain() for each in OPEN), return_exceptions=True)
     try:
         async with asyncio.timeout(seconds):
-            while len(OPEN) > 0 or await THREADS.run(unanswered, closing) > 0:
-                await asyncio.sleep(0.1)
+            # The events come to any worker: only the database knows of them all, so it is asked again and again.
+            while True:
+                if not OPEN and not await THREADS.run(unanswered, closing):
+                    return
+                await asyncio.sleep(DRAIN_SECONDS)
     except TimeoutError:
         log.warning("stopped after %s s with %d sockets open, or events of closed ones not come", seconds, len(OPEN))

@@ -18,6 +18,10 @@ class Text(forms.CharField):
     def to_python(self, value: Any) -> Any:
         return super().to_python(value.replace("\r\n", "\n") if isinstance(value, str) else value)
 
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        """Blanks around a text are no change: what came with an import stays as it was."""
+        return super().has_changed(self.to_python(initial), data)
+
 
 class Whole(forms.IntegerField):
     """A whole number in a text field: a browser's number field would silently drop what is none."""

@@ -216,9 +216,10 @@ class StepForm(OrderedForm):
         found = step_problems(core.Step("step", action, resolved(options)))
         if app in APPS:
             found += checked(APPS[app].settings, options.get(SETTINGS, {}), f"$[0].{SETTINGS}")
-        for problem in found:
-            if problem.severity == "error":
-                yield self._placed(problem)
+        found = [each for each in found if each.severity == "error"]
+        if action == "stream" and PROMPT not in options and "streamUrl" not in options:
+            found = [each for each in found if "streamUrl" not in each.path]
+        yield from map(self._placed, found)
 
     def _choices_gone(self, options: dict[str, Any]) -> Iterator[tuple[str, str]]:
         """Prompts and header sets are named by their id: the one that a step names may be gone."""

@@ -196,10 +196,7 @@ def core_kind(then: str) -> core.TargetKind:
 
 
 def resolved(options: dict[str, Any]) -> dict[str, Any]:
-    """Return ``options`` with what they refer to written in: a header set's values, a prompt's newest version.
-
-    Raises InvalidNcco when a prompt has no sound yet, or a header set is gone.
-    """
+    """Return ``options`` with what they refer to written in: a header set's values, a prompt's newest version."""
     found = {name: _resolved_one(name, value) for name, value in options.items() if name != "headerSet"}
     if (header_set := options.get("headerSet")) is not None:
         chosen = HeaderSet.objects.prefetch_related("rows").filter(pk=header_set).first()

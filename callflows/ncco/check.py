@@ -19,7 +19,7 @@ from callflows.ncco.flow import (
     walk,
 )
 from callflows.ncco.problems import Problem
-from callflows.ncco.served import APP, Context, action
+from callflows.ncco.served import APP, SETTINGS, Context, action
 from callflows.ncco.template import CALL_VALUES, variables
 
 _HOST = "callflows.example"
@@ -60,6 +60,7 @@ def flow_problems(flow: Flow, flows: Collection[int], outcomes: Mapping[str, Col
         *_targets(flow, flows),
         *_after_socket(flow),
         *_outcomes(flow, outcomes),
+        *_prompts(flow),
         *_documents(flow),
     ]
 
@@ -129,6 +130,14 @@ def _outcomes(flow: Flow, outcomes: Mapping[str, Collection[str]]) -> Iterator[P
             )
             message = f"expected an outcome of {step.action} ({expected}), got {branch.outcome!r}"
             yield Problem(f"{branch.step}.{branch.outcome}", "error", message)
+
+
+def _prompts(flow: Flow) -> Iterator[Problem]:
+    for step in flow.steps:
+        for options in (step.options, step.options.get(SETTINGS) or {}):
+            for name, value in options.items():
+                if isinstance(value, dict) and "version" in value and value["version"] is None:
+                    yield Problem(f"{step.name}.{name}", "error", "names a prompt without sound: upload one first")
 
 
 def possible(step: Step, outcomes: Mapping[str, Collection[str]]) -> list[str]:

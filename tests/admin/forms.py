@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 from typing import Any
 
 from django.contrib.auth.models import Permission, User
@@ -55,7 +56,7 @@ def field_errors(response: Any) -> dict[str, list[str]]:
 
 
 def messages(response: Any) -> list[str]:
-    return [re.sub(r"<[^>]+>", "", str(message)) for message in response.context["messages"]]
+    return [unescape(re.sub(r"<[^>]+>", "", str(message))) for message in response.context["messages"]]
 
 
 def someone(*permissions: str, name: str = "anna") -> Client:

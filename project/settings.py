@@ -310,5 +310,7 @@ LOGGING = {
         "django": {"handlers": [], "level": LOG_LEVEL, "propagate": True},
         # What it tells of its start is told by ours.
         "daphne": {"level": "WARNING"},
+        # A line for each request of ours, with its query.
+        "httpx2": {"level": "WARNING"},
     },
 }

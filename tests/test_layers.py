@@ -22,7 +22,7 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "live": (set(), {"asyncio", "channels", "asgiref"}),
     "threads": (set(), DJANGO | {"asyncio"}),
     "vonage": ({"ncco"}, {"asyncio", "time", "httpx2", "jwt"}),
-    "admin": (SHELL, DJANGO),
+    "admin": (SHELL, DJANGO | {"pydantic"}),
     "console": (SHELL, DJANGO | {"asyncio", "channels"}),
     "webhooks": ({"models", "ncco", "payloads", "live", "threads"}, DJANGO | {"asyncio", "time"}),
     "admission": ({"sockets", "models", "ncco", "vonage"}, DJANGO),

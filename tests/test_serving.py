@@ -163,13 +163,6 @@ def test_a_refused_host_is_told_with_the_setting_to_change(on_sqlite: Deployment
     serve.wait_until_it_says("refused a request for host 'calls.example.com': set PUBLIC_URL")
 
 
-@pytest.mark.parametrize("command", [["-m", "daphne", "-p"], ["-m", "uvicorn", "--port"]])
-def test_the_application_runs_under_the_servers_own_commands(on_sqlite: Deployment, command: list[str]) -> None:
-    port = free_port()
-    process = on_sqlite.start([*command, str(port), "project.asgi:application"], {}, port)
-    process.wait_until_it_answers("/readyz")
-
-
 def test_the_server_starts_and_stops_on_postgres_and_redis(on_postgres: Deployment) -> None:
     one, two = on_postgres.serve(ready="/readyz"), on_postgres.serve(ready="/readyz")
     wait_until(lambda: status(one.url + "/admin/login/") == 200, "the login page is there", one)

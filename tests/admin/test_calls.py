@@ -4,11 +4,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.contrib.staticfiles import finders
 from django.test import Client
 
 from callflows import live
 from callflows.models import Call, Line, Recording, TimelineEntry
-from callflows.models.lines import new_id
 from tests.admin.forms import messages, someone
 from tests.make import CALLER, ECHO, NUMBER, ROOM, UUID, make_flow, make_number, make_prompt
 
@@ -19,9 +19,15 @@ START = datetime(2026, 3, 2, 9, 15, tzinfo=UTC)
 
 
 def make_call(uuid: str = UUID, **fields: Any) -> Call:
-    facts = {"caller": CALLER, "number_text": NUMBER, "flow_name": "Echo", "time_zone": "America/New_York"}
+    facts = {
+        "status": "completed",
+        "caller": CALLER,
+        "number_text": NUMBER,
+        "flow_name": "Echo",
+        "time_zone": "America/New_York",
+    }
     times = {"created": START, "started": START, "answered": START, "ended": START + timedelta(seconds=67)}
-    call = Call.objects.create(uuid=uuid, status="completed", **{**facts, **times, **fields})
+    call = Call.objects.create(uuid=uuid, **{**facts, **times, **fields})
     call.legs.create(uuid=uuid, room=f"{ROOM}-{call.pk}", kind="phone", caller=CALLER, direction="inbound")
     return call
 
@@ -46,7 +52,7 @@ def test_list_says_who_called_what_how_it_ended_and_how_long(admin_client: Clien
     assert '<span class="badge quiet">completed</span>' in page
     assert "machine" in page
     assert "1:07" in page
-    assert '2 Mar, 04:15 <span class="zone">EST</span>' in page
+    assert '04:15 <span class="zone">EST</span>' in page
     assert 'title="2026-03-02 04:15:00.000 America/New_York"' in page
 
 
@@ -67,13 +73,14 @@ def test_filters_and_dates_narrow_the_list(admin_client: Client) -> None:
     number = make_number(make_flow(ECHO))
     call = make_call(number=number, flow=number.flow, outcome="busy")
     make_call(uuid="other", status="answered", created=START - timedelta(days=40))
-    for chosen in (
+    narrowings: tuple[dict[str, Any], ...] = (
         {"status__exact": "completed"},
         {"outcome": "busy"},
         {"number__id__exact": number.pk},
         {"flow__id__exact": call.flow_id},
         {"created__year": 2026, "created__month": 3},
-    ):
+    )
+    for chosen in narrowings:
         assert list(admin_client.get(CALLS, chosen).context["cl"].queryset) == [call], chosen
 
 
@@ -219,11 +226,8 @@ def test_wrong_commands_tell_nothing(admin_client: Client, told: Told) -> None:
 
 
 def test_every_kind_of_entry_has_an_icon() -> None:
-    from django.contrib.staticfiles import finders
-
     path = finders.find("callflows/icons.svg")
     assert path
     with open(path, encoding="utf-8") as file:
         icons = file.read()
     assert all(f'<symbol id="{kind}"' in icons for kind in TimelineEntry.Kind.values)
-    assert new_id()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import pytest
@@ -117,14 +118,14 @@ def test_new_upload_of_a_prompt_makes_the_draft_differ(admin_client: Client) -> 
     newest = prompt.newest
     assert newest is not None
     with default_storage.open(newest.wav) as sound:
-        prompt.add_version(sound)
+        prompt.add_version(io.BytesIO(sound.read()))
     flow.refresh_from_db()
     assert flow.unpublished
 
 
 def test_second_of_two_people_is_told_and_overwrites_nothing(admin_client: Client) -> None:
     flow = make_flow(talking("hello"), publish=False)
-    row = {"id": flow.steps.get().pk, "flow": flow.pk}
+    row: dict[str, Any] = {"id": flow.steps.get().pk, "flow": flow.pk}
     anna = someone("change_callflow", "view_callflow")
     assert post(anna, flow, talk("hello", "From Anna", **row), initial=1, edit=0, follow=False).status_code == 302
     page = post(admin_client, flow, talk("hello", "From the second", **row), initial=1, edit=0)
@@ -137,7 +138,7 @@ def test_second_of_two_people_is_told_and_overwrites_nothing(admin_client: Clien
 
 def test_second_is_told_too_when_the_first_removed_the_step(admin_client: Client) -> None:
     flow = make_flow(talking("hello"), publish=False)
-    row = {"id": flow.steps.get().pk, "flow": flow.pk}
+    row: dict[str, Any] = {"id": flow.steps.get().pk, "flow": flow.pk}
     post(admin_client, flow, talk("hello", DELETE="on", **row), initial=1, edit=0)
     assert not flow.steps.exists()
     page = post(admin_client, flow, talk("hello", "From the second", **row), initial=1, edit=0)
@@ -148,7 +149,7 @@ def test_second_is_told_too_when_the_first_removed_the_step(admin_client: Client
 
 def test_saving_does_not_take_back_what_somebody_published_meanwhile(admin_client: Client) -> None:
     flow = make_flow(talking("hello"))
-    row = {"id": flow.steps.get().pk, "flow": flow.pk}
+    row: dict[str, Any] = {"id": flow.steps.get().pk, "flow": flow.pk}
     post(admin_client, flow, talk("hello", "Changed", **row), initial=1, edit=0, _publish="1")
     flow.refresh_from_db()
     assert flow.live is not None
@@ -173,7 +174,7 @@ def test_reader_sees_the_flow_and_can_change_nothing() -> None:
 def test_editor_without_permissions_on_steps_can_edit_them() -> None:
     flow = make_flow(talking("hello"), publish=False)
     editor = someone("change_callflow")
-    row = {"id": flow.steps.get().pk, "flow": flow.pk}
+    row: dict[str, Any] = {"id": flow.steps.get().pk, "flow": flow.pk}
     post(editor, flow, talk("hello", "Changed", **row), initial=1, edit=0, _publish="1")
     flow.refresh_from_db()
     assert flow.steps.get().options == {"text": "Changed"}
@@ -204,7 +205,7 @@ def test_document_that_leads_into_another_flow_is_shown_whole(admin_client: Clie
 
 def test_history_tells_what_was_changed_and_published(admin_client: Client) -> None:
     flow = make_flow(talking("hello"), publish=False)
-    row = {"id": flow.steps.get().pk, "flow": flow.pk}
+    row: dict[str, Any] = {"id": flow.steps.get().pk, "flow": flow.pk}
     post(admin_client, flow, talk("hello", "Changed", **row), initial=1, edit=0, _publish="1")
     page = admin_client.get(f"{FLOWS}{flow.pk}/history/").content.decode()
     assert "Changed Text for step" in page

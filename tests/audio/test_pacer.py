@@ -109,7 +109,7 @@ class Far:
     def run(self, seconds: float, late: Callable[[float], float]) -> Far:
         """Let time pass; ``late`` tells how many seconds a frame of a moment takes to us, in order."""
         end = self.ticks + round(seconds / self.period)
-        pacer, coming, period = self.pacer, self.coming, self.period
+        coming, period = self.coming, self.period
         while self.ticks < end:
             if self.buffer:
                 self.buffer -= 1

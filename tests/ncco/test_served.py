@@ -76,11 +76,8 @@ def test_socket_app_is_reached_at_our_address_and_waits_for_replies() -> None:
 
 
 def test_socket_elsewhere_keeps_its_address_and_has_headers_with_the_calls_values() -> None:
-    found = served(
-        "connect",
-        uri="wss://bot.example.com/s?caller={{ from }}",
-        **{"content-type": "audio/l16;rate=8000", "headers": {"caller": "{{ from }}", "n": 1}},
-    )
+    options: dict[str, Any] = {"content-type": "audio/l16;rate=8000", "headers": {"caller": "{{ from }}", "n": 1}}
+    found = served("connect", uri="wss://bot.example.com/s?caller={{ from }}", **options)
     assert found["endpoint"] == [
         {
             "type": "websocket",
@@ -97,7 +94,8 @@ def test_connect_waits_for_replies_whatever_the_step_says() -> None:
 
 def test_connect_comes_from_the_number_that_was_called_unless_the_step_names_one() -> None:
     assert served("connect", app="echo")["from"] == "447700900001"
-    assert served("connect", app="echo", **{"from": "447700900002"})["from"] == "447700900002"
+    own: dict[str, Any] = {"from": "447700900002"}
+    assert served("connect", app="echo", **own)["from"] == "447700900002"
 
 
 def test_connect_from_any_number_names_none() -> None:

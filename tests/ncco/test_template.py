@@ -37,7 +37,7 @@ def test_variable_becomes_its_value_its_default_or_nothing(text: str, expected: 
 
 
 def test_texts_are_filled_at_any_depth_and_nothing_else_is_touched() -> None:
-    value = [{"a": {"b": ["{{ x }}", 1, None, True, 2.5]}, "{{ x }}": 1}]
+    value: list[dict[str, Any]] = [{"a": {"b": ["{{ x }}", 1, None, True, 2.5]}, "{{ x }}": 1}]
     assert fill(value, {"x": "y"}) == [{"a": {"b": ["y", 1, None, True, 2.5]}, "{{ x }}": 1}]
     assert value[0]["a"]["b"][0] == "{{ x }}"
 

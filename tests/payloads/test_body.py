@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -92,10 +93,9 @@ def test_object_survives(value: dict[str, Any]) -> None:
 def test_nothing_but_bad_payload_is_ever_raised(body: bytes) -> None:
     try:
         value = from_json(body)
-    except BadPayload as refused:
-        assert str(refused)
-    else:
-        json.dumps(value, allow_nan=False).encode()
+    except BadPayload:
+        return
+    json.dumps(value, allow_nan=False).encode()
 
 
 # Queries
@@ -126,10 +126,8 @@ def test_query_that_cannot_be_kept_is_refused(query: dict[str, str]) -> None:
 
 @given(st.dictionaries(st.sampled_from(["dtmf", "payload", "headers", "uuid", "x"]), st.text()))
 def test_no_query_raises_anything_but_bad_payload(query: dict[str, str]) -> None:
-    try:
+    with suppress(BadPayload):
         assert from_query(query).keys() == query.keys()
-    except BadPayload as refused:
-        assert str(refused)
 
 
 # Repeats

@@ -279,8 +279,9 @@ ANYTHING = st.recursive(
     max_leaves=5,
 )
 MEMBERS = [
-    "uuid", "call_uuid", "conversation_uuid", "conversation_uuid_to", "status", "timestamp", "dtmf", "speech", "payload",
-    "reason", "detail", "sub_state", "recording_url", "transcription_url", "size", "from", "to", "direction", "type",
+    "uuid", "call_uuid", "conversation_uuid", "conversation_uuid_to", "status", "timestamp", "dtmf", "speech",
+    "payload", "reason", "detail", "sub_state", "recording_url", "transcription_url", "size", "from", "to",
+    "direction", "type",
 ]  # fmt: skip
 STRANGE = st.dictionaries(st.sampled_from(MEMBERS), ANYTHING | st.sampled_from([*PROGRESS, *OUTCOMES]))
 
@@ -289,8 +290,7 @@ STRANGE = st.dictionaries(st.sampled_from(MEMBERS), ANYTHING | st.sampled_from([
 def test_no_event_raises_anything_but_bad_payload(raw: dict[str, Any]) -> None:
     try:
         found = CallEvent.parse(raw)
-    except BadPayload as refused:
-        assert str(refused)
+    except BadPayload:
         return
     assert str(found)
     assert found.name

@@ -1,0 +1,56 @@
+"""Knows the site that browser tests look at: the demo's content, one call, and an operator who is logged in."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page
+
+from tests.services import Deployment
+
+ROOM, LEG = "CON-1c9e6f30-5a7b-4d28-9e40-2f8b6a1d7c53", "4f1d0c9b7a6e4a2f8c3b5d7e9f012345"
+PASSWORD = "a pass phrase for tests"
+
+
+@pytest.fixture(scope="module")
+def site(demo_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a server of our own, with the demo's content and one call."""
+    deployment = Deployment(shutil.copytree(demo_home, tmp_path_factory.mktemp("site") / "home"))
+    made = deployment.manage(
+        *("createsuperuser", "--noinput", "--username", "operator", "--email", "operator@callflows.example"),
+        DJANGO_SUPERUSER_PASSWORD=PASSWORD,
+    )
+    assert made.returncode == 0, made.stderr
+    url = deployment.serve(LOG_LEVEL="WARNING").url
+    place_call(url)
+    yield url
+    deployment.close()
+
+
+def place_call(url: str) -> None:
+    """Have the menu answered, and tell of the call's end."""
+    asked = {"to": "447700900003", "from": "447700900123", "uuid": LEG, "conversation_uuid": ROOM}
+    event = {"uuid": LEG, "conversation_uuid": ROOM, "status": "completed", "timestamp": "2026-03-02T09:15:05.000Z"}
+    told = urllib.request.Request(
+        f"{url}/webhooks/events", json.dumps(event).encode(), {"Content-Type": "application/json"}
+    )
+    for request in (f"{url}/webhooks/answer?{urllib.parse.urlencode(asked)}", told):
+        with urllib.request.urlopen(request, timeout=10) as response:
+            assert response.status in (200, 204)
+
+
+@pytest.fixture
+def operator(site: str, page: Page) -> Page:
+    """A browser at the admin's first page, logged in."""
+    page.goto(f"{site}/admin/")
+    page.get_by_label("Username").fill("operator")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    page.wait_for_url(f"{site}/admin/")
+    return page

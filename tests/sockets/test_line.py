@@ -1,0 +1,411 @@
+"""One open socket as an app sees it: what leaves when, what was heard, and what is dropped."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+from collections.abc import Iterator
+from functools import partial
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from callflows.audio.format import Format
+from callflows.sockets.line import Line, Outgoing
+from callflows.wire.connection import CLEAR, notify
+from callflows.wire.events import Audio, Cleared, Digit, Event, Played, Rubbish, Unknown
+from tests.sockets.far import FMT, FRAME, Far, in_virtual_time, now, numbered, texts
+
+A, B, C, D = numbered(4)
+
+
+class Clock:
+    """A clock that stands until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def kinds(messages: list[Outgoing]) -> list[str]:
+    return ["frame" if isinstance(each, bytes) else json.loads(each)["action"] for each in messages]
+
+
+# What leaves
+
+
+async def test_frames_and_marks_leave_in_the_order_in_which_they_were_given(clock: Clock) -> None:
+    line = Line(FMT, clock=clock)
+    line.play(A + B)
+    line.mark()
+    line.play(C)
+    line.mark()
+    assert line.due() == [A, B, notify({"mark": 1}), C, notify({"mark": 2})]
+    assert line.due() == []
+
+
+@pytest.mark.parametrize("rate", [8000, 16000, 24000])
+async def test_seven_samples_leave_as_one_padded_frame(clock: Clock, rate: int) -> None:
+    line = Line(Format(rate), clock=clock)
+    line.play(bytes(range(1, 15)))
+    assert line.due() == [bytes(range(1, 15)).ljust(rate // 50 * 2, b"\0")]
+
+
+@pytest.mark.parametrize("sound", [b"", memoryview(b""), iter(()), []])
+async def test_no_sound_is_no_frame(clock: Clock, sound: bytes | memoryview | Iterator[bytes] | list[bytes]) -> None:
+    line = Line(FMT, clock=clock)
+    line.play(sound)
+    line.play(A)
+    assert line.due() == [A]
+
+
+@pytest.mark.parametrize("sound", [A + B, memoryview(A + B), [A, B], [memoryview(A), B], iter([A, memoryview(B)])])
+async def test_sound_may_be_bytes_a_view_or_frames(clock: Clock, sound: bytes | memoryview | list[bytes]) -> None:
+    line = Line(FMT, clock=clock)
+    line.play(sound)
+    assert line.due() == [A, B]
+
+
+async def test_no_more_than_the_lead_leaves_at_once(clock: Clock) -> None:
+    line = Line(FMT, clock=clock, lead=5)
+    line.play(b"".join(numbered(20)))
+    assert line.due() == numbered(5)
+    assert line.waiting
+    assert line.due() == []
+    clock.now += line.wait()
+    assert line.due() == numbered(1, start=6)
+    clock.now += 10
+    assert line.due() == numbered(5, start=7)
+
+
+async def test_mark_waits_for_the_frames_before_it(clock: Clock) -> None:
+    line = Line(FMT, clock=clock, lead=1)
+    line.play(A)
+    line.play(B)
+    line.mark()
+    assert line.due() == [A]
+    clock.now += FRAME
+    assert line.due() == [B, notify({"mark": 1})]
+
+
+async def test_what_is_to_leave_wakes_the_transport(clock: Clock) -> None:
+    line, woken = Line(FMT, clock=clock), list[str]()
+    line.wake = lambda: woken.append("woken")
+    line.play(A)
+    line.mark()
+    line.clear()
+    assert len(woken) == 3
+
+
+@in_virtual_time
+async def test_prompt_of_three_minutes_plays_whole() -> None:
+    far = Far()
+    prompt = numbered(9000)
+    far.line.play(b"".join(prompt))
+    mark = far.line.mark()
+    await far.run(181)
+    assert far.heard == prompt
+    assert await mark.heard
+    assert (far.platform.lost, far.platform.bad) == (0, 0)
+    assert far.deepest <= 51
+
+
+@in_virtual_time
+async def test_endless_sound_is_read_only_as_it_is_played() -> None:
+    far, read = Far(lead=5), itertools.count(1)
+    far.line.play(A for _ in read)
+    await far.run(600)
+    assert 30_000 <= next(read) <= 30_010
+    assert far.platform.lost == 0
+
+
+SOUNDS = st.lists(st.binary(max_size=3 * FMT.frame_bytes) | st.just("mark"), max_size=12)
+
+
+@settings(max_examples=40)
+@given(SOUNDS, st.integers(1, 60))
+def test_all_sound_is_heard_in_order_and_each_mark_after_what_was_before_it(
+    items: list[bytes | str], lead: int
+) -> None:
+    @in_virtual_time
+    async def check() -> None:
+        far = Far(lead=lead)
+        expected, early = list[bytes](), list[int]()
+
+        def told(frames: int, heard: asyncio.Future[bool]) -> None:
+            if far.platform.played < frames:
+                early.append(frames)
+
+        for item in items:
+            if isinstance(item, bytes):
+                far.line.play(item)
+                padded = item.ljust(-(-len(item) // FMT.frame_bytes) * FMT.frame_bytes, b"\0")
+                expected += [
+                    padded[place : place + FMT.frame_bytes] for place in range(0, len(padded), FMT.frame_bytes)
+                ]
+            else:
+                far.line.mark().heard.add_done_callback(partial(told, len(expected)))
+        await far.run(1 + len(expected) * FRAME)
+        assert far.heard == expected
+        assert early == []
+        assert not far.line.waiting
+
+    check()
+
+
+# Clear
+
+
+async def test_clear_drops_what_waits_here_and_at_vonage(clock: Clock) -> None:
+    line = Line(FMT, clock=clock, lead=2)
+    line.play(A + B + C)
+    line.due()
+    line.clear()
+    assert line.due() == [CLEAR]
+    line.hear(Cleared())
+    assert line.due() == []
+
+
+async def test_clear_with_nothing_at_vonage_asks_for_nothing(clock: Clock) -> None:
+    line = Line(FMT, clock=clock)
+    line.play(A)
+    line.due()
+    clock.now += FRAME
+    line.play(B)
+    line.clear()
+    assert line.due() == []
+    line.play(C)
+    assert line.due() == [C]
+
+
+async def test_new_sound_waits_for_cleared(clock: Clock) -> None:
+    line = Line(FMT, clock=clock)
+    line.play(A + B)
+    line.due()
+    line.clear()
+    line.play(C + D)
+    assert line.due() == [CLEAR]
+    clock.now += 0.1
+    assert line.due() == []
+    assert line.wait() == pytest.approx(0.4)
+    line.hear(Cleared())
+    assert (line.wait(), line.due()) == (0, [C, D])
+
+
+async def test_new_sound_waits_half_a_second_at_most(clock: Clock) -> None:
+    line = Line(FMT, clock=clock)
+    line.play(A + B)
+    line.due()
+    line.clear()
+    line.play(C)
+    line.due()
+    clock.now += 0.499
+    assert line.due() == []
+    clock.now += 0.001
+    assert line.due() == [C]
+
+
+async def test_without_cleared_vonages_buffer_runs_down_by_the_clock(clock: Clock) -> None:
+    line = Line(FMT, clock=clock, lead=50)
+    line.play(b"".join(numbered(50)))
+    line.due()
+    line.clear()
+    line.play(b"".join(numbered(50)))
+    line.due()
+    clock.now += 0.5
+    # Half of the second that was there is played: only as much may follow.
+    assert len(line.due()) == 25
+
+
+async def test_cleared_that_comes_after_new_sound_has_left_says_nothing_of_it(clock: Clock) -> None:
+    line = Line(FMT, clock=clock, lead=50)
+    line.play(b"".join(numbered(50)))
+    line.due()
+    line.clear()
+    line.play(b"".join(numbered(100)))
+    line.due()
+    clock.now += 0.6
+    assert len(line.due()) == 30
+    line.hear(Cleared())
+    assert line.due() == []
+
+
+async def test_mark_that_was_cleared_is_not_heard_wherever_it_was(clock: Clock) -> None:
+    line = Line(FMT, clock=clock, lead=1)
+    line.play(A)
+    there = line.mark()
+    line.play(B)
+    here = line.mark()
+    line.due()
+    line.clear()
+    line.hear(Played({"mark": there.number}))
+    assert [await there.heard, await here.heard] == [False, False]
+
+
+@in_virtual_time
+async def test_interrupted_sound_stops_and_the_new_one_follows() -> None:
+    far = Far()
+    far.line.play(b"".join(numbered(500)))
+    await far.run(2)
+    far.line.clear()
+    far.line.play(b"".join(numbered(10, start=1000)))
+    await far.run(1)
+    assert far.heard[:-10] == numbered(len(far.heard) - 10)
+    assert far.heard[-10:] == numbered(10, start=1000)
+    assert len(far.heard) <= 112
+
+
+# Marks
+
+
+async def test_mark_is_heard_when_vonage_says_so(clock: Clock) -> None:
+    line = Line(FMT, clock=clock)
+    line.play(A)
+    mark = line.mark()
+    line.due()
+    assert not mark.heard.done()
+    line.hear(Played({"mark": mark.number}))
+    assert await mark.heard
+
+
+@pytest.mark.parametrize("payload", [{}, {"mark": 2}, {"mark": "1"}, {"mark": None}, {"mark": [1]}, {"other": 1}])
+async def test_answer_to_another_mark_changes_nothing(clock: Clock, payload: dict[str, object]) -> None:
+    line = Line(FMT, clock=clock)
+    mark = line.mark()
+    line.due()
+    line.hear(Played(payload))
+    assert not mark.heard.done()
+
+
+@in_virtual_time
+async def test_mark_is_heard_300_ms_after_the_end_when_vonage_says_nothing() -> None:
+    far = Far(mute=True)
+    far.line.play(b"".join(numbered(100)))
+    mark = far.line.mark()
+    start = now()
+    far.turn()
+    await far.run(1.5)
+    assert not mark.heard.done()
+    await far.run(0.7)
+    assert not mark.heard.done()
+    while not mark.heard.done():
+        await far.run(FRAME)
+    assert now() - start == pytest.approx(2.3, abs=0.05)
+    assert await mark.heard
+
+
+@in_virtual_time
+async def test_mark_at_the_end_is_heard_when_the_last_frame_was_played() -> None:
+    far = Far()
+    far.line.play(b"".join(numbered(100)))
+    mark = far.line.mark()
+    mark.heard.add_done_callback(lambda _: played.append(far.platform.played))
+    played = list[int]()
+    await far.run(3)
+    assert played == [100]
+
+
+async def test_marks_have_numbers_of_their_own(clock: Clock) -> None:
+    line = Line(FMT, clock=clock)
+    assert len({line.mark().number for _ in range(100)}) == 100
+
+
+# What comes in
+
+
+async def first(line: Line, count: int) -> list[Event]:
+    events = line.events()
+    return [await anext(events) for _ in range(count)]
+
+
+async def test_events_come_in_order(clock: Clock) -> None:
+    line = Line(FMT, clock=clock)
+    task = asyncio.create_task(first(line, 4))
+    await asyncio.sleep(0)
+    given: list[Event] = [Audio(A), Digit("5", 100), Audio(B), Unknown("new", {})]
+    for event in given:
+        line.hear(event)
+    assert await task == given
+
+
+async def test_slow_app_loses_the_oldest_and_they_are_counted(clock: Clock) -> None:
+    line = Line(FMT, clock=clock, inbox_seconds=0.1)
+    for digit in "1234567":
+        line.hear(Digit(digit))
+    assert await first(line, 5) == [Digit(digit) for digit in "34567"]
+    assert line.figures["dropped_in"] == 2
+
+
+async def test_audio_is_kept_only_for_an_app_that_listens(clock: Clock) -> None:
+    line = Line(FMT, clock=clock)
+    line.hear(Audio(A))
+    line.hear(Digit("1"))
+    line.hear(Audio(B))
+    assert await first(line, 1) == [Digit("1")]
+    line.hear(Audio(C))
+    assert await first(line, 1) == [Audio(C)]
+    assert line.figures == {"frames_in": 3}
+
+
+async def test_audio_is_handed_over_without_a_task_switch(clock: Clock) -> None:
+    line, given = Line(FMT, clock=clock), list[bytes]()
+    line.on_audio = given.append
+    line.hear(Audio(A))
+    line.silent()
+    assert given == [A, FMT.silence]
+
+
+async def test_what_is_played_while_a_frame_is_handed_over_wakes_nobody(clock: Clock) -> None:
+    line, woken = Line(FMT, clock=clock), list[str]()
+    line.wake = lambda: woken.append("woken")
+    line.on_audio = line.play
+    line.hear(Audio(A))
+    assert (line.waiting, woken) == (True, [])
+
+
+async def test_handler_that_fails_leaves_the_line_as_it_was(clock: Clock) -> None:
+    line, woken = Line(FMT, clock=clock), list[str]()
+
+    def fail(pcm: bytes) -> None:
+        raise ValueError("too loud")
+
+    line.on_audio = fail
+    with pytest.raises(ValueError, match="too loud"):
+        line.hear(Audio(A))
+    line.wake = lambda: woken.append("woken")
+    line.play(B)
+    assert woken == ["woken"]
+
+
+async def test_digits_and_unknown_messages_stand_in_the_notes_and_rubbish_is_counted(clock: Clock) -> None:
+    line = Line(FMT, clock=clock)
+    line.hear(Digit("5", 260))
+    line.hear(Unknown("websocket:something-new", {"event": "websocket:something-new", "value": 1}))
+    line.hear(Rubbish("expected JSON"))
+    digit, unknown = line.notes
+    assert (digit.kind, digit.name, digit.data) == ("digit", "5", {"duration": 260})
+    assert texts(line)[1] == "Unknown message websocket:something-new"
+    assert unknown.data["message"]["value"] == 1
+    assert line.figures["bad"] == 1
+
+
+async def test_frames_are_counted_both_ways(clock: Clock) -> None:
+    line = Line(FMT, clock=clock)
+    line.hear(Audio(A))
+    line.play(A + B)
+    line.due()
+    assert line.figures == {"frames_in": 1, "frames_out": 2}
+
+
+async def test_line_without_prompts_says_so(clock: Clock) -> None:
+    with pytest.raises(LookupError, match="this line has no prompts"):
+        await Line(FMT, clock=clock).sound(1)

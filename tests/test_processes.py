@@ -15,6 +15,9 @@ import pytest
 from callflows.processes import ChildEnded, Processes
 from tests.services import Deployment, Process, free_port
 
+# Twice the 3 s that are promised, as below with the 5 s of a second start: other tests use the machine too.
+SOON = 6
+
 
 @pytest.fixture
 def fresh(tmp_path: Path) -> Iterator[Deployment]:
@@ -26,7 +29,7 @@ def fresh(tmp_path: Path) -> Iterator[Deployment]:
 def test_the_demo_makes_all_places_a_call_and_ends_in_order(fresh: Deployment) -> None:
     port = free_port()
     demo = fresh.start(["demo", "--port", str(port)], {"PYTHONWARNINGS": "default"}, port)
-    demo.wait_until_it_says("Callflows is running", 60)
+    demo.wait_until_it_says("Callflows is running", 120)
     said = demo.said()
     assert re.search(r"user admin, password \S{12} \(shown only this once\)", said)
     assert "Call completed" in said
@@ -34,7 +37,7 @@ def test_the_demo_makes_all_places_a_call_and_ends_in_order(fresh: Deployment) -
         assert unwanted not in said
     begun = time.monotonic()
     assert demo.stop() == 0
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < SOON
 
 
 def test_a_second_start_keeps_the_data_and_the_password(on_sqlite: Deployment) -> None:
@@ -44,7 +47,6 @@ def test_a_second_start_keeps_the_data_and_the_password(on_sqlite: Deployment) -
     before = passwords(on_sqlite.home)
     begun = time.monotonic()
     second = start_run(on_sqlite)
-    # Half of it when nobody else uses the machine.
     assert time.monotonic() - begun < 10
     assert "password as shown at the first start" in second.said()
     assert passwords(on_sqlite.home) == before

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import math
 import random
 import time
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import cast
 
 from callflows.audio.format import FRAME_SECONDS, Format
 from callflows.wire.platform import first_message
@@ -56,7 +58,7 @@ FRAME_HEAD, FRAME_REST = _FRAME[:8], _FRAME[12:]
 class Timings:
     """Seconds, one for each frame of the measured time, of all calls together."""
 
-    measured_from: float = 0.0
+    measured_from: float = math.inf
     # How much later than planned a frame left us, which is our own fault.
     lateness: array[float] = field(default_factory=lambda: array("d"))
     # From the moment at which a frame should have left us, and from the one at which it did, until its echo came.
@@ -80,10 +82,10 @@ class Call(asyncio.Protocol):
         self.buffer = bytearray()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        # No isinstance: uvloop's transport is none of asyncio's.
+        self.transport = cast(asyncio.Transport, transport)
         key = base64.b64encode(random.randbytes(16)).decode()
-        transport.write(
+        self.transport.write(
             f"GET {self.path} HTTP/1.1\r\nHost: {self.host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
         )
@@ -113,15 +115,14 @@ class Call(asyncio.Protocol):
         return True
 
     def take(self, opcode: int, payload: bytes, now: float) -> None:
-        match opcode:
-            case 0x2:
-                self.echo(payload, now)
-            case 0x8:
-                self.fail(f"the server closed the socket with code {int.from_bytes(payload[:2])}")
-            case 0x9:
-                self.transport.write(masked(PONG, payload))
-            case _:
-                self.texts += 1
+        if opcode == BINARY:
+            self.echo(payload, now)
+        elif opcode == CLOSE:
+            self.fail(f"the server closed the socket with code {int.from_bytes(payload[:2])}")
+        elif opcode == PING:
+            self.transport.write(masked(PONG, payload))
+        else:
+            self.texts += 1
 
     def send(self, planned: float) -> None:
         """Send the next frame, which should have left at ``planned``."""
@@ -140,7 +141,7 @@ class Call(asyncio.Protocol):
             return
         self.echoed += 1
         planned = self.planned[number]
-        if number == 0:
+        if number == 0 and not self.ready.done():
             self.ready.set_result(None)
         elif planned >= self.timings.measured_from:
             self.timings.added.append(now - planned)

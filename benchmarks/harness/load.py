@@ -43,7 +43,8 @@ class Plan:
 class Report:
     """What happened: latencies and lateness in milliseconds, shares as parts of one core.
 
-    ``added`` counts from when a frame was to be sent, ``since_sent`` from when it was.
+    ``added`` counts from when a frame was to be sent, ``since_sent`` from when it was. ``server_waited`` is how long
+    the server's loop could have run, but another process had its core.
     """
 
     calls: int
@@ -57,6 +58,7 @@ class Report:
     since_sent_p99: float
     lateness_p99: float
     server_share: float
+    server_waited: float
     generator_share: float
 
 
@@ -71,6 +73,19 @@ def cpu_seconds(pid: int) -> float:
     """Return how long all threads of a process have run, to 10 ms."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def waited_seconds(pid: int) -> float:
+    """Return how long the main thread of a process has waited for its core; 0 where the kernel does not count it."""
+    try:
+        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
+    except OSError:
+        return 0.0
+
+
+def used(pid: int) -> tuple[float, float, float]:
+    """Return the seconds used and waited for by the server, and those used by this process."""
+    return cpu_seconds(pid), waited_seconds(pid), time.process_time()
 
 
 async def open_call(plan: Plan, path: str, timings: Timings, opening: asyncio.Semaphore) -> Call:
@@ -90,22 +105,23 @@ async def open_calls(plan: Plan, timings: Timings) -> list[Call]:
         return await asyncio.gather(*(open_call(plan, path, timings, opening) for path in plan.paths))
 
 
-async def talk(plan: Plan, calls: list[Call], timings: Timings) -> tuple[float, float]:
-    """Send for the planned time; return the shares of the server and of this process in the measured part of it."""
+async def talk(plan: Plan, calls: list[Call], timings: Timings) -> list[float]:
+    """Send for the planned time; return what was ``used`` in the measured part of it, as shares of one core."""
     start = time.monotonic() + 0.1
     timings.measured_from = start + plan.discard
     schedule = Schedule(calls, start, plan.seconds)
     schedule.tick()
     await asyncio.sleep(timings.measured_from - time.monotonic())
-    begun, server, own = time.monotonic(), cpu_seconds(plan.pid), time.process_time()
+    begun, before = time.monotonic(), used(plan.pid)
     await schedule.done
-    seconds = time.monotonic() - begun
-    return (cpu_seconds(plan.pid) - server) / seconds, (time.process_time() - own) / seconds
+    seconds, after = time.monotonic() - begun, used(plan.pid)
+    return [round((later - sooner) / seconds, 3) for sooner, later in zip(before, after, strict=True)]
 
 
 async def wait_for_echoes(calls: list[Call]) -> None:
-    deadline = time.monotonic() + GRACE_SECONDS
-    while time.monotonic() < deadline and any(call.echoed + call.wrong < len(call.sent) for call in calls):
+    for _ in range(round(GRACE_SECONDS / 0.02)):
+        if all(call.echoed + call.wrong == len(call.sent) for call in calls):
+            return
         await asyncio.sleep(0.02)
 
 
@@ -122,7 +138,7 @@ async def measure(plan: Plan) -> Report:
     timings = Timings()
     calls = await open_calls(plan, timings)
     gc.disable()
-    server, own = await talk(plan, calls, timings)
+    share, waited, own = await talk(plan, calls, timings)
     await wait_for_echoes(calls)
     closed = sum(call.closed.done() for call in calls)
     await hang_up(calls)
@@ -137,8 +153,9 @@ async def measure(plan: Plan) -> Report:
         added_max=percentile(timings.added, 1.0),
         since_sent_p99=percentile(timings.since_sent, 0.99),
         lateness_p99=percentile(timings.lateness, 0.99),
-        server_share=round(server, 3),
-        generator_share=round(own, 3),
+        server_share=share,
+        server_waited=waited,
+        generator_share=own,
     )
 
 

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
 from callflows.admin.show import badge, clock, duration, moment, phone, pretty, without_secrets
 from callflows.models import AudioPrompt, Call, Line, TimelineEntry
 
@@ -59,9 +62,13 @@ def facts(call: Call) -> list[tuple[str, Any]]:
         ("Started", moment(start(call), call.time_zone)),
         ("Duration", "still open" if call.live and call.answered else duration(call.seconds)),
         ("Time zone", call.time_zone),
-        ("Call", without_secrets(call.uuid) or "–"),
-        ("Conversation", (leg.room if leg else "") or "–"),
+        ("Call", _uuid(call.uuid)),
+        ("Conversation", _uuid(leg.room if leg else "")),
     ]
+
+
+def _uuid(text: str) -> SafeString | str:
+    return format_html('<span class="uuid">{}</span>', without_secrets(text)) if text else "–"
 
 
 def start(call: Call) -> datetime:

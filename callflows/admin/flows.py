@@ -13,12 +13,12 @@ from django.db.models import Model, QuerySet
 from django.forms.widgets import Script
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from callflows.admin import flow_page
 from callflows.admin.readonly import PartOfPage
-from callflows.admin.show import moment, readable
+from callflows.admin.show import moment, phone
 from callflows.admin.step_form import OUTCOMES, STEP_NAMES, BranchForm, OrderedFormSet, StepFormSet, step_form
 from callflows.admin.usage import KeepsUsed
 from callflows.models import Branch, CallFlow, Step
@@ -108,8 +108,8 @@ class CallFlowAdmin(KeepsUsed, admin.ModelAdmin[CallFlow]):
         return flow_page.state(flow)
 
     @admin.display(description="numbers")
-    def shown_numbers(self, flow: CallFlow) -> str:
-        return ", ".join(readable(number.digits) for number in flow.numbers.all()) or "–"
+    def shown_numbers(self, flow: CallFlow) -> SafeString | str:
+        return format_html_join(", ", "{}", ((phone(number.digits),) for number in flow.numbers.all())) or "–"
 
     @admin.display(description="published", ordering="live__published")
     def shown_published(self, flow: CallFlow) -> SafeString | str:

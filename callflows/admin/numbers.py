@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zoneinfo
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.contrib import admin
@@ -48,6 +48,9 @@ class PhoneNumberForm(forms.ModelForm[PhoneNumber]):
         if digits := self.fields.get("digits"):
             # Room for a number as people write it; 15 digits is what it may have.
             digits.widget.attrs["maxlength"] = "30"
+        for name in {"flow", "application"} & self.fields.keys():
+            # One click here would take it from other numbers too: it is deleted on its own page.
+            cast(Any, self.fields[name].widget).can_delete_related = False
 
 
 @admin.register(PhoneNumber)

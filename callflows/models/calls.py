@@ -171,7 +171,6 @@ class Call(Progress):
             "to": self.called,
             "uuid": self.uuid,
             "conversation_uuid": room,
-            "number_name": self.number_text,
             "flow_name": self.flow_name,
         }
 

@@ -49,6 +49,10 @@ def check_headers(rows: Collection[tuple[str, Any]]) -> None:
         raise ValidationError(found)
 
 
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
 class HeaderRow(models.Model):
     """One header. The value is a text, which may hold variables, or any JSON."""
 
@@ -68,7 +72,9 @@ class HeaderRow(models.Model):
         return self.key
 
     def parsed(self) -> Any:
-        return self.value if self.kind == self.Kind.TEXT else json.loads(self.value)
+        if self.kind == self.Kind.TEXT:
+            return self.value
+        return json.loads(self.value, parse_constant=_no_constant)
 
     def clean(self) -> None:
         try:
@@ -129,7 +135,7 @@ class GoesOn(models.Model):
     """A target as it is stored: a step by its name, so that it can be added in the same save, or another flow."""
 
     to_step = models.CharField(max_length=50, blank=True, validators=[STEP_NAME])
-    to_flow = models.ForeignKey(CallFlow, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    to_flow = models.ForeignKey(CallFlow, on_delete=models.RESTRICT, null=True, blank=True, related_name="+")
 
     class Meta:
         abstract = True

@@ -14,6 +14,8 @@ from django.core import signing
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.db import models, transaction
+from django.db.models.signals import post_delete
+from django.dispatch import receiver
 
 from callflows.audio.files import Prompt, read_prompt, wav_bytes
 from callflows.audio.format import RATES
@@ -107,6 +109,12 @@ class PromptVersion(models.Model):
     def wav(self) -> str:
         """The storage name of the WAV that pages play and Vonage fetches."""
         return f"{self.folder}/prompt.wav"
+
+
+@receiver(post_delete, sender=PromptVersion)
+def remove_files(instance: PromptVersion, **kwargs: Any) -> None:
+    """A version's files go with it, once that is certain."""
+    transaction.on_commit(lambda: _remove(PurePosixPath(instance.folder)))
 
 
 def sound_path(version: int, at: datetime) -> str:

@@ -150,7 +150,9 @@ def possible(step: Step, outcomes: Mapping[str, Collection[str]]) -> list[str]:
 
 
 def _documents(flow: Flow) -> Iterator[Problem]:
-    """Check the document from each place where one can begin."""
+    """Check the document from each place where one can begin; which that is, only names that are unique tell."""
+    if len({step.name for step in flow.steps}) < len(flow.steps):
+        return
     version = Version(0, 0, flow)
     starts = [
         flow.steps[0],
@@ -164,6 +166,9 @@ def _documents(flow: Flow) -> Iterator[Problem]:
         places = list(walk(Place(version, first), lambda flow_id: None))
         yield from _round(flow, places)
         found = problems([action(place, SAMPLE) for place in places])
+        if places[-1].step.then.kind == "flow":
+            # The other flow may begin with the input that a bargeIn needs.
+            found = [each for each in found if not each.path.endswith(".bargeIn")]
         for problem in found:
             named = _named(problem, [place.step for place in places])
             if named not in seen:

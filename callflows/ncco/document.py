@@ -31,7 +31,14 @@ _WORDS = {
     "too_short": "expected exactly one entry, got none",
     "string_too_short": "expected at least {min_length} characters, got {got}",
     "string_too_long": "expected at most {max_length} characters, got more",
-    "string_pattern_mismatch": "expected a value of the form {pattern}, got {got}",
+    "string_pattern_mismatch": "expected {form}, got {got}",
+}
+
+_FORMS = {
+    r"^https?://\S+$": "an address that begins with https:// or http://",
+    r"^wss?://\S+$": "an address that begins with wss:// or ws://",
+    r"^[0-9*#]$": "one of the keys 0 to 9, * and #",
+    r"^[\x20-\x7e]+$": "printable ASCII characters",
 }
 
 # Vonage's own examples quote numbers and flags ("timeout": "45"): it tolerates that, so we only warn.
@@ -156,7 +163,9 @@ def _message(error: ErrorDetails) -> str:
     words = _WORDS.get(error["type"])
     if words is None:
         return error["msg"]
-    return words.format(**{**error.get("ctx", {}), "got": shown(error["input"])})
+    context = error.get("ctx", {})
+    form = _FORMS.get(context.get("pattern", ""), f"the form {context.get('pattern')}")
+    return words.format(**{**context, "form": form, "got": shown(error["input"])})
 
 
 def _source(known: dict[str, Option], error: ErrorDetails) -> str:

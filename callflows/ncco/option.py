@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -70,11 +70,12 @@ def options(model: type[BaseModel], prefix: str = "") -> Iterator[Option]:
     """Yield the options of ``model`` in the order in which they are written down, objects opened."""
     for name, field in model.model_fields.items():
         inner = _object(field.annotation)
-        shown_name = f"{prefix}{field.alias or name}"
-        if inner is not None:
-            yield from options(inner, f"{shown_name}.")
+        found = _option(f"{prefix}{field.alias or name}", field)
+        if inner is None:
+            yield found
         else:
-            yield _option(shown_name, field)
+            # What is no part of the forms as a whole is none in its parts either.
+            yield from (replace(each, form=each.form and found.form) for each in options(inner, f"{found.name}."))
 
 
 def _option(name: str, field: FieldInfo) -> Option:

@@ -58,8 +58,8 @@ def _connect(place: Place, options: dict[str, Any], context: Context) -> dict[st
         endpoint["uri"] = context.socket_uri(place)
     options.pop(SETTINGS, None)
     endpoint["content-type"] = options.pop("content-type", "audio/l16;rate=16000")
-    if headers := options.pop("headers", None):
-        endpoint["headers"] = headers
+    endpoint |= {name: options.pop(name) for name in ("headers", "authorization") if options.get(name)}
+    options.pop("headers", None)
     if not options.get("randomFromNumber"):
         options.setdefault("from", "{{ to }}")
     # Without "synchronous" Vonage does not ask what to do when the socket cannot be opened.

@@ -13,7 +13,7 @@ _VARIABLE = re.compile(r"\{\{\s*([A-Za-z_][\w.-]*)\s*(?:\|\s*default:\s*\"([^\"]
 _ADDRESS = re.compile(r"(https?|wss?)://", re.IGNORECASE)
 
 # What every call has; other names are filled with their default, or with nothing.
-CALL_VALUES = ("from", "to", "uuid", "conversation_uuid", "number_name", "flow_name")
+CALL_VALUES = ("from", "to", "uuid", "conversation_uuid", "flow_name")
 
 
 def fill(value: Any, values: Mapping[str, str]) -> Any:

@@ -99,7 +99,8 @@ class Line:
     def play(self, sound: bytes | memoryview | Iterable[bytes | memoryview]) -> None:
         """Play sound after what waits already: L16 bytes of any length, or an iterable of whole frames.
 
-        An iterable is read only as fast as it is played, so it may be endless.
+        An iterable is read only as fast as it is played, so it may be endless. One that raises, or yields a frame of
+        another size, ends there; the timeline says so.
         """
         if isinstance(sound, bytes) and len(sound) == self.fmt.frame_bytes:
             self._outbox.append(sound)
@@ -139,13 +140,20 @@ class Line:
         self.notes.append(Note(kind, text, name, data))
 
     async def events(self) -> AsyncIterator[Event]:
-        """Yield what comes in, in order. An app that is too slow loses the oldest frames; they are counted."""
+        """Yield what comes in, in order: keys also from before, frames from now on.
+
+        An app that is too slow loses the oldest; they are counted.
+        """
         self._listening = True
         while True:
             while self._inbox:
                 yield self._inbox.popleft()
             self._news.clear()
             await self._news.wait()
+
+    def forget(self) -> None:
+        """Drop what came in and was not taken yet: keys pressed ahead, say."""
+        self._inbox.clear()
 
     # What the transport does.
 
@@ -244,7 +252,7 @@ class Line:
         if isinstance(item, bytes):
             self._outbox.popleft()
             frame: bytes | memoryview = item
-        elif (following := next(item, None)) is None:
+        elif (following := self._next(item)) is None:
             self._outbox.popleft()
             return None
         else:
@@ -255,6 +263,19 @@ class Line:
         self._clearing = False
         self.figures["frames_out"] += 1
         return frame if isinstance(frame, bytes) else bytes(frame)
+
+    def _next(self, sound: Sound) -> bytes | memoryview | None:
+        """Take the next frame of an app's sound; None when it has ended, or failed."""
+        try:
+            frame = next(sound, None)
+        except Exception as error:
+            self.note("problem", f"A sound failed: {type(error).__name__}: {error}", "sound")
+            return None
+        if frame is not None and len(frame) != self.fmt.frame_bytes:
+            # It would end the leg: Vonage closes the socket on any other size.
+            self.note("problem", f"A sound failed: expected {self.fmt.frame_bytes} bytes, got {len(frame)}", "sound")
+            return None
+        return frame
 
     def _text(self, item: Mark | str, now: float) -> str:
         if isinstance(item, str):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any, Literal
 
 from pydantic import Field
 
+from callflows.audio.framer import frames
 from callflows.sockets.app import Settings, SocketApp
 from callflows.sockets.line import Line
 
@@ -23,13 +25,11 @@ async def play(line: Line) -> str:
     chosen = line.settings["prompt"]
     sound = await line.sound(chosen["version"])
     times = int(line.settings.get("loop", 1))
+    rounds = itertools.repeat(sound, times) if times else itertools.repeat(sound)
     line.note("prompt", f"Playing {chosen.get('name') or 'a prompt'}", seconds=chosen.get("seconds"))
-    while True:
-        line.play(sound)
-        heard = await line.mark().heard
-        times -= 1
-        if times == 0 or not heard:
-            break
+    # One sound without a pause between the rounds, and read only as fast as it is played.
+    line.play(frame for each in rounds for frame in frames(each, line.fmt))
+    heard = await line.mark().heard
     line.note("prompt", "Heard to the end" if heard else "Stopped")
     while not heard:
         # Somebody stopped it; what they play instead is heard out before the step ends.

@@ -43,12 +43,15 @@ async def record(line: Line) -> str:
     file = await asyncio.to_thread(WavFile, path, line.fmt.rate)
     stop = asyncio.Event()
     writing = asyncio.create_task(_write(line.tracks, file, stop))
+    ending = asyncio.create_task(_end(line))
+    limit = float(line.settings.get("max_seconds", 120))
     try:
-        async with asyncio.timeout(float(line.settings.get("max_seconds", 120))):
-            return await _end(line)
-    except TimeoutError:
-        return "limit"
+        await asyncio.wait({ending, writing}, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
+        if writing.done():
+            writing.result()  # raises what kept it from writing, such as a full disk
+        return ending.result() if ending.done() else "limit"
     finally:
+        ending.cancel()
         line.tracks = None
         stop.set()
         # Shielded: the caller hanging up cancels this task, and the end of the recording must still be written.
@@ -62,6 +65,8 @@ async def _introduce(line: Line) -> None:
     if line.settings.get("beep", True):
         line.play(to_int16(beep(line.fmt.rate)).astype("<i2").tobytes())
     await line.mark().heard
+    # A key that was pressed during the prompt ends nothing.
+    line.forget()
 
 
 async def _write(tracks: TwoTracks, file: WavFile, stop: asyncio.Event) -> None:

@@ -52,7 +52,7 @@ class Answer:
         if number and number.safe_ncco:
             self.safe = number.safe_ncco
         if not self.asked.recordable:
-            log.error("an answer webhook without a usable uuid cannot be recorded: %s", without_tokens(self.asked.raw))
+            log.error("an answer webhook without a usable uuid cannot be recorded: %s", self.asked.raw)
             return json.dumps(self.safe)
         with transaction.atomic():
             reply = self._reply(number)

@@ -8,8 +8,10 @@ from typing import Any
 
 from callflows.models import Call, FlowVersion, Line
 from callflows.models.prompts import sound_path
+from callflows.ncco.document import errors
 from callflows.ncco.duration import longest
 from callflows.ncco.flow import Place, Version, retried, walk
+from callflows.ncco.problems import InvalidNcco
 from callflows.ncco.served import APP, PROMPT, Context, build
 from callflows.webhooks.addresses import event_url, socket_url
 
@@ -25,7 +27,7 @@ def entry(version: FlowVersion) -> Place | None:
 def serve(call: Call, room: str, start: Place, base: str, at: datetime, origin: Place | None = None) -> Document:
     """Return the NCCO of a call from ``start`` on, and expect the socket that it names, if any.
 
-    ``origin`` is the step whose outcome led here: coming back to it counts as another attempt.
+    ``origin`` is the step whose outcome led here: coming back to it counts as another attempt. Raises InvalidNcco.
     """
 
     @cache
@@ -45,6 +47,9 @@ def serve(call: Call, room: str, start: Place, base: str, at: datetime, origin: 
     if socket:
         line = Line.objects.expect(call, socket, at, longest(document, _stream_seconds(places, context)))
         document += build([socket], context)
+    if wrong := errors(document):
+        # With the call's values in it, a text may have become too long; Vonage would refuse the whole document.
+        raise InvalidNcco(wrong)
     return document
 
 

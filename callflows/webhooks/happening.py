@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from callflows.models import Call, FlowVersion, Leg, Line, TimelineEntry
 from callflows.ncco.flow import Branch, Place, Version, choose, follow
+from callflows.ncco.problems import InvalidNcco
 from callflows.payloads.body import digest
 from callflows.payloads.events import CallEvent
 from callflows.webhooks.addresses import StepRef, line_in, without_tokens
@@ -81,13 +82,12 @@ class Happening:
         return leg
 
     def _new_leg(self, call: Call) -> Leg:
-        to = without_tokens(self.event.to)
         return call.legs.create(
             uuid=self.event.uuid or None,
             room=self.event.conversation_uuid,
-            kind=_kind(to),
+            kind=_kind(self.event.to),
             caller=self.event.caller,
-            called=to,
+            called=self.event.to,
             direction=self.event.direction[:10],
         )
 
@@ -102,7 +102,7 @@ class Happening:
     def _entry(self, call: Call, leg: Leg | None, key: str) -> TimelineEntry:
         event = self.event
         kind = Kind.PROBLEM if event.kind == "error" else Kind.EVENT
-        data = {"raw": without_tokens(dict(event.raw))}
+        data = {"raw": dict(event.raw)}
         own = leg if leg and leg.call_id == call.pk else None
         at = event.at or timezone.now()
         return TimelineEntry(
@@ -146,7 +146,12 @@ class Happening:
         if place is None:
             call.note(Kind.PROBLEM, f"Branch {branch.outcome} of step {branch.step} leads nowhere: {branch.target}")
             return ""
-        document = serve(call, self.event.conversation_uuid, place, self.base, timezone.now(), origin=here)
+        try:
+            with transaction.atomic():
+                document = serve(call, self.event.conversation_uuid, place, self.base, timezone.now(), origin=here)
+        except InvalidNcco as error:
+            call.note(Kind.PROBLEM, f"Branch {branch.outcome} of step {branch.step} could not be served: {error}")
+            return ""
         text = f"Step {here.step.name}: {branch.outcome}, on to {place.step.name}"
         call.note(Kind.BRANCH, text, name=branch.outcome, data={"ncco": without_tokens(document)})
         return json.dumps(document)

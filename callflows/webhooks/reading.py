@@ -7,6 +7,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 
 from callflows.payloads.body import MAX_BYTES, BadPayload, from_json, from_query
+from callflows.webhooks.addresses import without_tokens
 
 
 class Refused(Exception):
@@ -25,13 +26,13 @@ class Refused(Exception):
 
 
 def read(request: HttpRequest) -> dict[str, Any]:
-    """Return what the webhook says, from the body of a POST or the query of a GET. Raises Refused."""
+    """Return what the webhook says, from the body of a POST or the query of a GET, without tokens. Raises Refused."""
     if request.method not in ("GET", "POST"):
         raise Refused(405, f"expected GET or POST, got {request.method}", "method")
     try:
         if request.method == "GET":
-            return from_query(request.GET.dict())
-        return from_json(_body(request))
+            return dict(without_tokens(from_query(request.GET.dict())))
+        return dict(without_tokens(from_json(_body(request))))
     except BadPayload as error:
         raise Refused(400, str(error), "body") from None
 

@@ -18,10 +18,6 @@ CLEAR = '{"action":"clear"}'
 MAX_DEPTH = 256
 
 
-class WireError(ValueError):
-    """What we were about to send would end the leg: says what was expected and what came."""
-
-
 class Connection:
     """One socket, without the socket: messages in, events out. Reads no clock."""
 
@@ -63,7 +59,7 @@ class Connection:
             case "websocket:dtmf" | None if (digit := _digit(value)) is not None:
                 return digit
             case _:
-                return Unknown(str(name)[:100], value)
+                return Unknown(str(name)[:100] if name else "without event", value)
 
     def _connected(self, value: dict[str, Any]) -> Event:
         if self.fmt is not None:
@@ -74,12 +70,6 @@ class Connection:
             return Rubbish(str(error))
         self._size = self.fmt.frame_bytes
         return Connected(self.fmt, {key: each for key, each in value.items() if key not in ("event", "content-type")})
-
-    def frame(self, pcm: bytes | memoryview) -> bytes:
-        """Return the binary message of one frame. Raises WireError on any other size: it would end the leg."""
-        if len(pcm) != self._size or not self._size:
-            raise WireError(f"expected {self._size} bytes of audio, got {len(pcm)}")
-        return bytes(pcm)
 
 
 def _number(text: str) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
-from pytest_django import Settings as SettingsWrapper
+from pytest_django import Settings
 
 from callflows.audio.files import wav_bytes
 from callflows.audio.pcm import to_int16
@@ -75,7 +75,7 @@ def test_seven_channels_are_mixed_to_one(admin_client: Client) -> None:
     ids=["empty", "truncated", "png", "too-long", "no-sound"],
 )
 def test_wrong_upload_is_told_on_its_field_and_keeps_nothing(
-    admin_client: Client, settings: SettingsWrapper, content: bytes, told: str
+    admin_client: Client, settings: Settings, content: bytes, told: str
 ) -> None:
     settings.PROMPT_MAX_SECONDS = 2.0
     (message,) = field_errors(upload(admin_client, content))["sound"]
@@ -113,7 +113,7 @@ def test_reader_sees_a_prompt_and_cannot_upload() -> None:
     assert upload(reader, wav(), page=f"{prompt.pk}/change/").status_code == 403
 
 
-def test_upload_is_read_once_however_it_arrives(admin_client: Client, settings: SettingsWrapper) -> None:
+def test_upload_is_read_once_however_it_arrives(admin_client: Client, settings: Settings) -> None:
     """A large upload is a file on disk, a small one stands in memory."""
     settings.FILE_UPLOAD_MAX_MEMORY_SIZE = 1000
     assert upload(admin_client, wav()).status_code == 302

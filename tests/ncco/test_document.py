@@ -131,7 +131,7 @@ def socket(**endpoint: Any) -> dict[str, Any]:
             (
                 "$[0].endpoint[0].uri",
                 "error",
-                r"expected a value of the form ^wss?://\S+$, got 'https://example.com'",
+                r"expected an address that begins with wss:// or ws://, got 'https://example.com'",
             ),
         ),
         (

@@ -24,6 +24,16 @@ FRAME = 0.02
 TURN = 0.01
 
 
+class Clock:
+    """A clock that stands until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 class _Selector(selectors.SelectSelector):
     """Lets time jump to the next deadline instead of waiting for it."""
 

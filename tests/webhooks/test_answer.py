@@ -145,8 +145,8 @@ def test_public_url_makes_secure_addresses(client: Client) -> None:
 
 
 def test_token_lasts_until_the_actions_before_it_have_ended(client: Client) -> None:
-    # 588 characters at 6 a second, and 2 s: at most 100 s, then 60 s for the socket.
-    make_number(make_flow(talk("long", "a" * 588), ECHO))
+    # 294 characters at 3 a second, and 2 s: at most 100 s, then 60 s for the socket.
+    make_number(make_flow(talk("long", "a" * 294), ECHO))
     ask(client)
     wait = (Line.objects.get().expires - timezone.now()).total_seconds()
     assert 155 < wait <= 160

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callflows.audio.format import Format
-from callflows.wire.connection import CLEAR, Connection, WireError, notify
+from callflows.wire.connection import CLEAR, Connection, notify
 from callflows.wire.events import Audio, Cleared, Connected, Digit, Event, Played, Rubbish, Unknown
 
 PAYLOADS = Path(__file__).parent.parent / "payloads" / "websocket"
@@ -91,16 +91,6 @@ def test_frame_of_another_size_is_rubbish_with_both_sizes(size: int) -> None:
 @pytest.mark.parametrize("size", [0, 320, 640])
 def test_audio_before_the_first_message_is_rubbish(size: int) -> None:
     assert Connection().receive(bytes(size)) == Rubbish("audio before the first message")
-
-
-def test_frame_to_send_has_the_right_size() -> None:
-    assert greeted().frame(memoryview(bytes(640))) == bytes(640)
-
-
-@pytest.mark.parametrize("size", [0, 320, 639, 641, 1280])
-def test_frame_that_would_end_the_leg_is_refused(size: int) -> None:
-    with pytest.raises(WireError, match=f"expected 640 bytes of audio, got {size}"):
-        greeted().frame(bytes(size))
 
 
 # Keys

@@ -137,7 +137,7 @@ class AudioConsumer(AsyncConsumer):
             inbox_seconds=settings.INBOX_SECONDS,
         )
         line.figures["bad"] = early
-        line.note("socket", f"Socket open, {rate // 1000} kHz", "open", headers=dict(first.headers), worker=WORKER)
+        line.note("socket", f"Open, {rate // 1000} kHz", "open", headers=dict(first.headers), worker=WORKER)
         return line
 
     async def _talk(self, line: Line) -> None:
@@ -236,14 +236,14 @@ class AudioConsumer(AsyncConsumer):
         by = f" by {message['by']}" if message.get("by") else ""
         match message.get("command"):
             case "hang_up":
-                line.note("command", f"Hung up{by}", "hang_up")
+                line.note("command", f"Hang up{by}", "hang_up")
                 self.outcome = "hung-up"
                 self.app.cancel()
             case "stop":
-                line.note("command", f"Stopped{by}", "stop")
+                line.note("command", f"Stop{by}", "stop")
                 line.clear()
             case "play":
-                line.note("command", f"Plays a prompt{by}", "play", version=message["version"])
+                line.note("command", f"Play a prompt{by}", "play", version=message["version"])
                 sound = await line.sound(message["version"])
                 line.clear()
                 line.play(sound)
@@ -315,7 +315,7 @@ class AudioConsumer(AsyncConsumer):
         self.app.cancel()
         await asyncio.gather(self.app, *self.tasks, return_exceptions=True)
         if not self.outcome:
-            line.notes.append(Note("socket", "Socket closed by Vonage", "closed"))
+            line.notes.append(Note("socket", "Closed by Vonage", "closed"))
         await self._write_end(line)
 
 

@@ -156,7 +156,7 @@ class RecordingQuerySet(models.QuerySet["Recording"]):
                 with path.open("rb") as file:
                     recording.file.save(f"{line_id}.wav", File(file), save=False)
                 recording.save()
-                text = f"Recorded {seconds:.1f} s"
+                text = f"{seconds:.1f} s kept"
                 line.call.note(TimelineEntry.Kind.RECORDING, text, line=line, data={"recording": recording.pk})
         path.unlink(missing_ok=True)
         return recording

@@ -117,6 +117,7 @@ class Driver:
         async with httpx2.AsyncClient(trust_env=False, limits=limits, headers={"User-Agent": USER_AGENT}) as self._http:
             # Only now: making the client takes 50 ms, which are not the server's.
             self._started = self._loop.time()
+            self.call.began = datetime.now(UTC)
             try:
                 while not self.call.over:
                     await self._step()

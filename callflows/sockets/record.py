@@ -39,7 +39,7 @@ async def record(line: Line) -> str:
     if path is None:
         raise LookupError("this line has no place for recordings")
     line.tracks = TwoTracks(line.fmt, WRITE_SECONDS)
-    line.note("recording", "Recording")
+    line.note("recording", "Begins")
     file = await asyncio.to_thread(WavFile, path, line.fmt.rate)
     stop = asyncio.Event()
     writing = asyncio.create_task(_write(line.tracks, file, stop))

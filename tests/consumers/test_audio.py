@@ -104,7 +104,7 @@ async def test_headers_digits_and_unknown_events_stand_on_the_timeline(echo: str
     async with socket(echo) as vonage:
         await vonage.send_json_to({"event": "websocket:dtmf", "digit": "5", "duration": 260})
         await vonage.send_json_to({"event": "websocket:something-new", "value": 1})
-    assert (await noted("Socket open, 16 kHz")).data["headers"] == {"caller": "447700900123"}
+    assert (await noted("Open, 16 kHz")).data["headers"] == {"caller": "447700900123"}
     assert (await noted("Key 5")).kind == "digit"
     assert (await noted("Unknown message websocket:something-new")).data["message"]["value"] == 1
 
@@ -241,7 +241,7 @@ async def test_recording_is_kept_with_its_call(client: Client) -> None:
     async with socket(path) as vonage:
         message = json.loads((await vonage.receive_output(5))["text"])
         await vonage.send_json_to({"event": "websocket:notify", "payload": message["payload"]})
-        await noted("Recording")
+        await noted("Begins")
         for value in range(50):
             await vonage.send_to(bytes_data=frame(value))
         await vonage.send_json_to({"event": "websocket:dtmf", "digit": "#", "duration": 100})
@@ -259,7 +259,7 @@ async def test_commands_play_stop_and_hang_up(echo: str) -> None:
     prompt: AudioPrompt = await sync_to_async(make_prompt)(60.0)
     version = await sync_to_async(lambda: prompt.newest.pk if prompt.newest else 0)()
     async with socket(echo) as vonage:
-        await noted("Socket open")
+        await noted("Open")
         line = (await sync_to_async(Line.objects.get)()).pk
         await live.command(line, "play", version=version, by="operator")
         for _ in range(50):
@@ -271,8 +271,8 @@ async def test_commands_play_stop_and_hang_up(echo: str) -> None:
         await live.command(line, "hang_up", by="operator")
         assert (await vonage.receive_output(5))["code"] == 1000
     assert (await sync_to_async(Line.objects.get)()).outcome == "hung-up"
-    await noted("Hung up by operator")
-    await noted("Plays a prompt by operator")
+    await noted("Hang up by operator")
+    await noted("Play a prompt by operator")
 
 
 async def test_broken_channel_layer_leaves_the_audio_alone(echo: str) -> None:
@@ -294,7 +294,7 @@ async def test_drain_closes_and_records_open_sockets_and_refuses_new_ones(client
     second = urlsplit((await sync_to_async(ask)(client, uuid="f" * 32))[0]["endpoint"][0]["uri"]).path
     with patch.object(consumers.Draining, "now", False):
         async with socket(echo) as vonage:
-            await noted("Socket open")
+            await noted("Open")
             draining = asyncio.create_task(consumers.drain(5))
             assert await vonage.receive_output(5) == {"type": "websocket.close", "code": consumers.GOING_AWAY}
             assert await refused(second)

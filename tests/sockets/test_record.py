@@ -66,7 +66,7 @@ async def test_recording_begins_when_prompt_and_beep_were_heard(path: Path) -> N
     await far.until(app, 1)
     assert app.result() == "key"
     assert far.heard[:100] == numbered(100)
-    assert "Recording" in texts(far.line)
+    assert "Begins" in texts(far.line)
     others, us = channels(path)
     # 2 s of prompt and the beep are not in it; the caller's frames follow each other.
     assert others[0] > 100

@@ -11,6 +11,7 @@ import time
 import urllib.request
 import wave
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ def rows(deployment: Deployment, query: str) -> list[Any]:
     if url := deployment.environment.get("DATABASE_URL"):
         with psycopg.connect(url) as postgres:
             return postgres.execute(query.encode()).fetchall()
-    with sqlite3.connect(deployment.home / "db.sqlite3") as lite:
+    with closing(sqlite3.connect(deployment.home / "db.sqlite3")) as lite:
         return lite.execute(query).fetchall()
 
 

@@ -16,8 +16,10 @@ from callflows.threads import Threads
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-# Webhooks have threads of their own: a database that hangs must not keep other work, or the event loop, from going on.
-_THREADS = Threads("webhook", 16)
+# Answers have threads of their own: events that wait for a database that is away must not keep a caller waiting.
+ANSWERS = Threads("answer", 8)
+EVENTS = Threads("event", 8)
+_LATER = Threads("later", 2)
 
 # How many seconds apart we try to write down what the database could not take at once.
 _LATER_SECONDS = (0.5, 1, 2, 5, 10)
@@ -50,13 +52,13 @@ class Turn:
             raise TooLate
 
 
-async def in_time(work: Callable[[Turn], T], seconds: float) -> T | None:
-    """Run ``work`` in a thread; return its result, or None when ``seconds`` pass first.
+async def in_time(threads: Threads, work: Callable[[Turn], T], seconds: float) -> T | None:
+    """Run ``work`` in one of ``threads``; return its result, or None when ``seconds`` pass first.
 
     The thread goes on then: it finds out by ``Turn.commit`` that it is too late, and writes down what was said instead.
     """
     turn = Turn()
-    future = asyncio.ensure_future(_THREADS.run(work, turn))
+    future = asyncio.ensure_future(threads.run(work, turn))
     done, _ = await asyncio.wait({future}, timeout=seconds)
     if not done and not turn.take("clock"):
         done, _ = await asyncio.wait({future}, timeout=_COMMIT_SECONDS)
@@ -76,7 +78,7 @@ def patiently(work: Callable[[], T]) -> T | None:
                 log.exception("given up: the database did not take it")
                 return None
             log.warning("the database did not take it, again in %s s: %s", pause, error)
-            time.sleep(pause)  # in a webhook thread of our own, where nobody waits
+            time.sleep(pause)  # in a thread of our own, that no answer waits for
     return None
 
 
@@ -89,8 +91,8 @@ def again_if_raced(work: Callable[[], T]) -> T:
 
 
 def in_background(work: Callable[[], object]) -> None:
-    """Run ``work`` in a webhook thread; nobody waits for it."""
-    _THREADS.submit(work)
+    """Run ``work`` in a thread; nobody waits for it."""
+    _LATER.submit(work)
 
 
 def _tell(future: asyncio.Future[T]) -> None:

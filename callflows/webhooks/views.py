@@ -17,7 +17,7 @@ from callflows.webhooks.addresses import StepRef, base_url
 from callflows.webhooks.answering import Answer
 from callflows.webhooks.happening import Happening
 from callflows.webhooks.reading import Refused, read
-from callflows.webhooks.turn import in_time
+from callflows.webhooks.turn import ANSWERS, EVENTS, in_time
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,8 @@ async def events(request: HttpRequest, ref: str = "") -> HttpResponse:
         event = _event(request)
     except Refused as refused:
         return await _refuse(refused)
-    reply = await in_time(Happening(event, StepRef.read(ref) if ref else None, base_url(request)), EVENT_SECONDS)
+    happening = Happening(event, StepRef.read(ref) if ref else None, base_url(request))
+    reply = await in_time(EVENTS, happening, EVENT_SECONDS)
     if reply is None:
         # 503 is one of the few answers that make Vonage ask again.
         return HttpResponse("the database is busy: try again\n", status=503, content_type="text/plain")
@@ -67,7 +68,7 @@ def _event(request: HttpRequest) -> CallEvent:
 
 
 async def _answered(answer: Answer) -> HttpResponse:
-    reply = await in_time(answer, settings.ANSWER_SECONDS)
+    reply = await in_time(ANSWERS, answer, settings.ANSWER_SECONDS)
     if reply is None:
         log.error("call %s was served the safe NCCO: no answer within %s s", answer.asked.uuid, settings.ANSWER_SECONDS)
     return HttpResponse(reply or json.dumps(answer.safe), content_type="application/json")
@@ -75,5 +76,5 @@ async def _answered(answer: Answer) -> HttpResponse:
 
 async def _refuse(refused: Refused) -> HttpResponse:
     log.warning("a webhook was refused with %s: %s", refused.status, refused)
-    await in_time(lambda turn: Refusal.objects.count_up(refused.counted), 1.0)
+    await in_time(EVENTS, lambda turn: Refusal.objects.count_up(refused.counted), 1.0)
     return refused.response()

@@ -44,44 +44,47 @@ class Command(BaseCommand):
         self.application, _ = Application.objects.get_or_create(
             name="Demo", defaults={"application_id": "00000000-0000-4000-8000-000000000000"}
         )
-        headers = self.headers("Echo headers", caller="{{ from }}", called="{{ to }}", app="echo")
-        sound = self.prompt("Demo sound", "A melody of our own making.", melody(SOUND_SECONDS, RATE))
-        greeting = self.prompt("Demo greeting", "Three notes before the beep.", chime())
+        echo, sound, message = self.echo(), self.sound(), self.message()
+        flows = (echo, sound, self.menu(echo, sound, message), message, self.old_style())
+        for place, flow in enumerate(flows, start=1):
+            self.number(f"44770090000{place}", flow)
+        self.stdout.write("Demo content: numbers 447700900001 to 447700900005")
 
-        echo = self.flow(
-            "Echo",
-            "Says hello, then lets callers hear themselves.",
-            [
-                talk("welcome", "Please wait while we connect you to the echo server."),
-                socket("echo", "echo", headerSet=headers.pk),
-            ],
-        )
-        music = self.flow("Sound", "Plays a melody.", [socket("sound", "play", settings={"prompt": sound.pk})])
-        message = self.flow(
+    # The flows
+
+    def echo(self) -> CallFlow:
+        headers = self.headers("Echo headers", caller="{{ from }}", called="{{ to }}", app="echo")
+        welcome = talk("welcome", "Please wait while we connect you to the echo server.")
+        steps = [welcome, socket("echo", "echo", headerSet=headers.pk)]
+        return self.flow("Echo", "Says hello, then lets callers hear themselves.", steps)
+
+    def sound(self) -> CallFlow:
+        prompt = self.prompt("Demo sound", "A melody of our own making.", melody(SOUND_SECONDS, RATE))
+        return self.flow("Sound", "Plays a melody.", [socket("sound", "play", settings={"prompt": prompt.pk})])
+
+    def message(self) -> CallFlow:
+        prompt = self.prompt("Demo greeting", "Three notes before the beep.", chime())
+        settings = {"prompt": prompt.pk, "max_seconds": 60, "end_key": "#"}
+        return self.flow(
             "Message",
             "Takes a message after the beep; the hash key ends it.",
-            [
-                socket("message", "record", settings={"prompt": greeting.pk, "max_seconds": 60, "end_key": "#"}),
-                talk("thanks", "Thank you. Goodbye.", "end"),
-            ],
+            [socket("message", "record", settings=settings), talk("thanks", "Thank you. Goodbye.", "end")],
             [("message", outcome, None, "thanks") for outcome in ("key", "limit", "silence")],
         )
-        menu = self.flow(
+
+    def menu(self, echo: CallFlow, sound: CallFlow, message: CallFlow) -> CallFlow:
+        choice = {"name": "choice", "action": "input", "options": {"dtmf": {"maxDigits": 1, "timeOut": 5}}}
+        return self.flow(
             "Menu",
             "1 echo, 2 sound, 3 leave a message; anything else is asked again twice.",
             [
                 talk("menu", "Press 1 for the echo, 2 for a melody, 3 to leave a message.", bargeIn=True),
-                {
-                    "name": "choice",
-                    "action": "input",
-                    "then": "next",
-                    "options": {"dtmf": {"maxDigits": 1, "timeOut": 5}},
-                },
+                choice,
                 talk("goodbye", "Goodbye.", "end"),
             ],
             [
                 ("choice", "1", None, echo),
-                ("choice", "2", None, music),
+                ("choice", "2", None, sound),
                 ("choice", "3", None, message),
                 ("choice", "wrong", 2, "menu"),
                 ("choice", "nothing", 2, "menu"),
@@ -89,18 +92,17 @@ class Command(BaseCommand):
                 ("choice", "nothing", None, "goodbye"),
             ],
         )
-        old = self.flow(
+
+    def old_style(self) -> CallFlow:
+        away = talk("away", "Sorry, the service is away. Please call again later.", "end")
+        return self.flow(
             "Old style",
             "An echo at 8 kHz; when its socket fails, callers are told.",
-            [
-                socket("echo", "echo", 8000),
-                talk("away", "Sorry, the service is away. Please call again later.", "end"),
-            ],
+            [socket("echo", "echo", 8000), away],
             [("echo", outcome, None, "away") for outcome in ("disconnected", "failed", "unanswered")],
         )
-        for place, flow in enumerate((echo, music, menu, message, old), start=1):
-            self.number(f"44770090000{place}", flow)
-        self.stdout.write("Demo content: numbers 447700900001 to 447700900005")
+
+    # What they are made of; what is there already stays as it is
 
     def headers(self, name: str, **values: str) -> HeaderSet:
         found, made = HeaderSet.objects.get_or_create(name=name)

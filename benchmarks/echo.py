@@ -29,6 +29,8 @@ ADDED_MILLISECONDS = 20.0
 GENERATOR_SHARE, GENERATOR_LATENESS = 0.9, 5.0
 # What others may take of the server's core; above it, a failure is not the server's own.
 OTHERS_SHARE = 0.05
+# Below this share of its core, a server that fails is tried once more.
+FULL_SHARE = 0.95
 # Runs of one contender that are not used, after which it is given up.
 MOST_UNUSED = 4
 # One generator has no more in it; and so nothing here grows without end.
@@ -49,16 +51,26 @@ class Contender:
     asks: bool = True
     reports: list[Report] = field(default_factory=list)
 
+    def runs_of(self, calls: int) -> list[Report]:
+        return [each for each in self.reports if each.calls == calls and not unused(each)]
+
     @property
     def tried(self) -> list[Tried]:
-        return [Tried(each.calls, held(each), each.server_share) for each in self.reports if not unused(each)]
+        counts = {each.calls: self.runs_of(each.calls) for each in self.reports}
+        return [
+            Tried(calls, any(map(held, runs)), min(run.server_share for run in runs))
+            for calls, runs in counts.items()
+            if runs
+        ]
 
     def next_calls(self) -> int | None:
         """How many calls to try next; None when the limit is known, or beyond what can be measured here."""
+        if sum(unused(each) != "" for each in self.reports) >= MOST_UNUSED:
+            return None
+        if self.reports and doubtful(self.runs_of(self.reports[-1].calls)):
+            return self.reports[-1].calls
         full = [each.calls for each in self.reports if each.generator_share > GENERATOR_SHARE]
-        most = min([MOST_CALLS, *(round(calls * 0.9) for calls in full)])
-        spoilt = sum(unused(each) != "" for each in self.reports)
-        return next_calls(self.tried, self.first, most) if spoilt < MOST_UNUSED else None
+        return next_calls(self.tried, self.first, min([MOST_CALLS, *(round(calls * 0.9) for calls in full)]))
 
     @property
     def limit(self) -> int | None:
@@ -98,6 +110,11 @@ def unused(report: Report) -> str:
     if report.others_share > OTHERS_SHARE and not held(report):
         return "others had the core"
     return ""
+
+
+def doubtful(runs: list[Report]) -> bool:
+    """Whether there was one failure, with time to spare on the core: it may have been the machine's."""
+    return len(runs) == 1 and not held(runs[0]) and runs[0].server_share < FULL_SHARE
 
 
 def verdict(report: Report) -> str:

@@ -8,18 +8,20 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import pytest
+import time_machine
 from django.conf import settings as live_settings
 from django.db import connection
 from django.test import Client, override_settings
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from callflows.models import Call, HeaderSet, Line, Refusal, TimelineEntry
+from callflows.models import Call, HeaderSet, Line, Refusal, SocketRefused, TimelineEntry
 from callflows.webhooks import answering
 from tests.make import CALLER, ECHO, NUMBER, ROOM, UUID, ask, make_flow, make_number, make_prompt, streamed, talk, tell
 from tests.services import wait_until
@@ -148,8 +150,14 @@ def test_token_lasts_until_the_actions_before_it_have_ended(client: Client) -> N
     # 294 characters at 3 a second, and 2 s: at most 100 s, then 60 s for the socket.
     make_number(make_flow(talk("long", "a" * 294), ECHO))
     ask(client)
-    wait = (Line.objects.get().expires - timezone.now()).total_seconds()
-    assert 155 < wait <= 160
+    line = Line.objects.get()
+    with time_machine.travel(timezone.now() + timedelta(seconds=155)):
+        assert Line.objects.admit(line.pk, line.token) == line
+    with (
+        time_machine.travel(timezone.now() + timedelta(seconds=161)),
+        pytest.raises(SocketRefused, match="the token expired"),
+    ):
+        Line.objects.admit(line.pk, line.token)
 
 
 # Whatever goes wrong, someone is listening.

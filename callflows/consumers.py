@@ -11,11 +11,10 @@ from contextlib import suppress
 from typing import Any
 
 from channels.consumer import AsyncConsumer
-from channels.layers import get_channel_layer
 from django.conf import settings
 
+from callflows import live
 from callflows.admission import admit, claim, finish, keep_notes, load_sound, unanswered
-from callflows.live import group_of
 from callflows.models import SocketRefused
 from callflows.sockets.line import Line, Note
 from callflows.sockets.registry import APPS
@@ -39,7 +38,8 @@ HANG_UP_SECONDS = 5.0
 NOTES_SECONDS = 1.0
 # When nothing comes in, what waits is looked at this often; the lead hides it.
 SENDER_SECONDS = 0.1
-RETRY_SECONDS = 1.0
+# How long an app and its helpers may take to stop.
+STOP_SECONDS = 5.0
 DRAIN_SECONDS = 0.1
 
 GOING_AWAY = 4001
@@ -153,6 +153,9 @@ class AudioConsumer(AsyncConsumer):
         await asyncio.sleep(0)
         try:
             await self._listen(line)
+        except Exception as error:
+            self._fail(error)
+            await self._end_leg()
         finally:
             await asyncio.shield(self._finish(line))
 
@@ -218,27 +221,21 @@ class AudioConsumer(AsyncConsumer):
                     log.exception("notes of line %s could not be written; they wait", self.admission.line_id)
                     line.notes = notes + line.notes
 
-    # Commands from other processes: in a task of its own, which may fail and come back; the audio goes on.
+    # Commands from other processes: in a task of its own, so that the audio goes on whatever Redis does.
 
     async def _commands(self, line: Line) -> None:
-        layer: Any = get_channel_layer()
-        while layer is not None:
+        async for message in live.commands(self.admission.line_id):
             try:
-                channel = await layer.new_channel()
-                await layer.group_add(group_of(self.admission.line_id), channel)
-                while True:
-                    await self._obey(line, await layer.receive(channel))
+                await self._obey(line, message)
             except Exception as error:
-                log.warning("line %s hears no commands for now: %s", self.admission.line_id, error)
-                await asyncio.sleep(RETRY_SECONDS)
+                line.note("problem", f"The command failed: {error}", "command")
 
-    async def _obey(self, line: Line, message: Message) -> None:
-        by = f" by {message['by']}" if message.get("by") else ""
-        match message.get("command"):
+    async def _obey(self, line: Line, message: live.LineMessage) -> None:
+        by = f" by {message['by']}" if message["by"] else ""
+        match message["command"]:
             case "hang_up":
                 line.note("command", f"Hang up{by}", "hang_up")
-                self.outcome = "hung-up"
-                self.app.cancel()
+                self._stop_app("hung-up")
             case "stop":
                 line.note("command", f"Stop{by}", "stop")
                 line.clear()
@@ -250,14 +247,23 @@ class AudioConsumer(AsyncConsumer):
 
     # The end.
 
+    def _stop_app(self, outcome: str) -> None:
+        """End the app from outside; one that has ended keeps its own outcome, which may be committed already."""
+        if not self.app.done():
+            self.outcome = outcome
+            self.app.cancel()
+
+    def _fail(self, error: BaseException) -> None:
+        log.error("app %s of line %s failed", self.admission.app, self.admission.line_id, exc_info=error)
+        assert self.line is not None
+        self.line.note("problem", f"The app failed: {error}", "error")
+        self.outcome = "error"
+
     def _app_ended(self, task: asyncio.Task[str]) -> None:
         if self.ended.is_set():
             return
         if not task.cancelled() and (error := task.exception()):
-            log.error("app %s of line %s failed", self.admission.app, self.admission.line_id, exc_info=error)
-            assert self.line is not None
-            self.line.note("problem", f"The app failed: {error}", "error")
-            self.outcome = "error"
+            self._fail(error)
         elif not task.cancelled():
             self.outcome = task.result()
         self.tasks.add(asyncio.create_task(self._end_leg()))
@@ -292,12 +298,11 @@ class AudioConsumer(AsyncConsumer):
 
     async def drain(self) -> None:
         """End this socket because the process stops; its ``disconnected`` event is answered by the fallback branch."""
-        self.outcome = "drained"
         if self.line is None:
             await self._close(GOING_AWAY)
         else:
             self.line.note("socket", "The worker stops: the socket is closed", "drained")
-            self.app.cancel()
+            self._stop_app("drained")
 
     async def _write_end(self, line: Line) -> None:
         notes, line.notes = line.notes, []
@@ -313,7 +318,8 @@ class AudioConsumer(AsyncConsumer):
         for task in self.tasks:
             task.cancel()
         self.app.cancel()
-        await asyncio.gather(self.app, *self.tasks, return_exceptions=True)
+        # Not longer: a Redis that hangs, or a disk, must not keep the end of the line from being written.
+        await asyncio.wait({self.app, *self.tasks}, timeout=STOP_SECONDS)
         if not self.outcome:
             line.notes.append(Note("socket", "Closed by Vonage", "closed"))
         await self._write_end(line)

@@ -236,6 +236,21 @@ async def test_error_of_an_app_is_an_outcome(echo: str, client: Client) -> None:
     await noted("The app failed: no bot today")
 
 
+async def test_error_in_the_path_of_a_frame_is_an_outcome_too(echo: str) -> None:
+    async def broken(line: OpenLine) -> str:
+        line.on_audio = lambda pcm: 1 // 0
+        await asyncio.Event().wait()
+        return "never"
+
+    app = SocketApp("echo", "Broken", broken, outcomes=())
+    with patch.dict(registry.APPS, echo=app):
+        async with socket(echo) as vonage:
+            await vonage.send_to(bytes_data=frame(1))
+            assert (await vonage.receive_output(5))["type"] == "websocket.close"
+    await noted("The app failed: integer division or modulo by zero")
+    assert (await sync_to_async(Line.objects.get)()).outcome == "error"
+
+
 async def test_recording_is_kept_with_its_call(client: Client) -> None:
     path = await sync_to_async(path_of)(client, ("message", "connect", {"app": "record", "settings": {"beep": False}}))
     async with socket(path) as vonage:
@@ -268,6 +283,8 @@ async def test_commands_play_stop_and_hang_up(echo: str) -> None:
         while (message := await vonage.receive_output(5)).get("text") is None:
             pass
         assert json.loads(message["text"]) == {"action": "clear"}
+        await live.command(line, "play", version=999_999)
+        await noted("The command failed: PromptVersion matching query does not exist")
         await live.command(line, "hang_up", by="operator")
         assert (await vonage.receive_output(5))["code"] == 1000
     assert (await sync_to_async(Line.objects.get)()).outcome == "hung-up"
@@ -280,7 +297,7 @@ async def test_broken_channel_layer_leaves_the_audio_alone(echo: str) -> None:
         async def new_channel(self) -> str:
             raise ConnectionError("no Redis")
 
-    with patch.object(consumers, "get_channel_layer", Broken):
+    with patch.object(live, "get_channel_layer", Broken):
         async with socket(echo) as vonage:
             for value in range(20):
                 await vonage.send_to(bytes_data=frame(value))

@@ -30,7 +30,7 @@ GENERATOR_SHARE, GENERATOR_LATENESS = 0.9, 5.0
 # What others may take of the server's core; above it, a failure is not the server's own.
 OTHERS_SHARE = 0.05
 # Below this share of its core, a server that fails is tried once more.
-FULL_SHARE = 0.95
+FULL_SHARE = 0.9
 # Runs of one contender that are not used, after which it is given up.
 MOST_UNUSED = 4
 # One generator has no more in it; and so nothing here grows without end.
@@ -90,9 +90,9 @@ class Contender:
 def contenders() -> list[Contender]:
     serve = ["manage.py", "serve", "--drain", "1"]
     return [
-        Contender("daphne", "ours on daphne", [*serve, "--with", "daphne", "--port"], 150),
-        Contender("uvicorn", "ours on uvicorn", [*serve, "--with", "uvicorn", "--port"], 300),
-        Contender("stock", "stock Channels on daphne", ["-m", "benchmarks.harness.stock"], 50, asks=False),
+        Contender("daphne", "ours on daphne", [*serve, "--with", "daphne", "--port"], 200),
+        Contender("uvicorn", "ours on uvicorn", [*serve, "--with", "uvicorn", "--port"], 400),
+        Contender("stock", "stock Channels on daphne", ["-m", "benchmarks.harness.stock"], 100, asks=False),
     ]
 
 

@@ -114,4 +114,8 @@ def prepare() -> str:
         user.save(update_fields=["password"])
     if settings.ADMIN_PASSWORD:
         return "password as ADMIN_PASSWORD says"
-    return f"password {password} (shown only this once)" if password else "password as shown at the first start"
+    return (
+        f"password {password} (shown only this once)"
+        if password
+        else "password as shown at the first start; ADMIN_PASSWORD=... sets another"
+    )

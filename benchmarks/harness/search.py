@@ -24,7 +24,7 @@ def limits(runs: Sequence[Tried]) -> tuple[int, int | None]:
     return max(held, default=0), high
 
 
-def next_calls(runs: Sequence[Tried], first: int, most: int, precision: float = 0.05) -> int | None:
+def next_calls(runs: Sequence[Tried], first: int, most: int, precision: float = 0.08) -> int | None:
     """Return how many calls to try next, from ``first`` up to ``most``; None when the limit is known.
 
     It is known when no count is left between held and not held that differs by more than ``precision`` (a part of it).

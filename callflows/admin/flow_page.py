@@ -21,7 +21,9 @@ from callflows.ncco.served import Context, build
 from callflows.sockets.registry import outcomes
 
 # What the shown documents say where a call's own values would stand.
-CALLER, NUMBER = "447700900000", "447700900001"
+CALLER, NUMBER = "447700900000", "442079460000"
+# Without PUBLIC_URL, calls get the address at which Vonage reached us.
+ELSEWHERE = "https://callflows.example"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ def document(version: core.Version, number: str, flow_name: str) -> str:
         found = FlowVersion.objects.filter(flow_id=flow_id).order_by("-number").first()
         return found.as_core() if found else None
 
-    base = settings.PUBLIC_URL or "https://callflows.example"
+    base = settings.PUBLIC_URL or ELSEWHERE
     context = Context(
         values={"from": CALLER, "to": number, "uuid": "…", "conversation_uuid": "…", "flow_name": flow_name},
         event_url=lambda place: f"{base}/webhooks/events/…",
@@ -104,6 +106,7 @@ def about(request: HttpRequest, flow: CallFlow) -> dict[str, Any]:
     versions = flow.versions.select_related("published_by")[:20]
     return {
         "problems": problems(flow),
+        "placeholder": "" if settings.PUBLIC_URL else ELSEWHERE,
         "state": state(flow),
         "differs": flow.live is not None and flow.unpublished,
         "live": flow.live,

@@ -6,11 +6,12 @@ import zoneinfo
 from typing import Any, cast
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from callflows.admin.fields import Json, Suggesting
-from callflows.admin.show import phone
+from callflows.admin.show import phone, readable
 from callflows.models import Application, PhoneNumber
 
 
@@ -36,7 +37,7 @@ class PhoneNumberForm(forms.ModelForm[PhoneNumber]):
         max_length=64,
         initial="UTC",
         widget=Suggesting("time-zones", sorted(zoneinfo.available_timezones())),
-        help_text="In which its calls are shown: Europe/London.",
+        help_text="Its calls are shown in this zone, such as Europe/London.",
     )
 
     class Meta:
@@ -62,6 +63,12 @@ class PhoneNumberAdmin(admin.ModelAdmin[PhoneNumber]):
     search_fields = ("digits", "name")
     autocomplete_fields = ("flow",)
     empty_text = "Numbers that callers dial will stand here: each leads to a flow."
+
+    def save_model(self, request: HttpRequest, obj: PhoneNumber, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if obj.flow is None or obj.flow.live is None:
+            why = f"publish the flow {obj.flow}" if obj.flow else "choose a flow"
+            messages.warning(request, f"Callers of {readable(obj.digits)} get the safe NCCO: {why} to serve them.")
 
     @admin.display(description="number", ordering="digits")
     def shown_number(self, number: PhoneNumber) -> SafeString:

@@ -41,7 +41,7 @@ class PromptForm(forms.ModelForm[AudioPrompt]):
         if sound := self.fields.get("sound"):
             first = self.instance.pk is None
             sound.required = first
-            limit = f"WAV, FLAC, OGG, MP3 or AIFF, at most {duration(settings.PROMPT_MAX_SECONDS)} min."
+            limit = f"WAV, FLAC, OGG, MP3 or AIFF, at most {duration(settings.PROMPT_MAX_SECONDS)} minutes long."
             sound.help_text = limit if first else f"{limit} Callers hear a new one when their flow is published again."
 
     def clean_sound(self) -> UploadedFile[Any] | None:

@@ -35,6 +35,7 @@ TONES = {
     "waiting": "busy",
     "expected": "quiet",
     "failed": "bad",
+    "not served": "bad",
     "rejected": "bad",
     "lost": "bad",
     "error": "bad",

@@ -47,9 +47,9 @@ class OrderedForm(forms.ModelForm[Any]):
 
     position = forms.IntegerField(required=False, widget=forms.HiddenInput)
     to_step = forms.CharField(
-        label="Step", max_length=50, required=False, validators=[STEP_NAME], widget=Suggesting(STEP_NAMES)
+        label="Go to step", max_length=50, required=False, validators=[STEP_NAME], widget=Suggesting(STEP_NAMES)
     )
-    to_flow = forms.ModelChoiceField(CallFlow.objects.all(), label="Flow", required=False, empty_label="–")
+    to_flow = forms.ModelChoiceField(CallFlow.objects.all(), label="or to flow", required=False, empty_label="–")
 
     @cached_property
     def changed_data(self) -> list[str]:

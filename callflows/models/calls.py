@@ -14,6 +14,9 @@ from callflows.models.numbers import Application, PhoneNumber
 from callflows.payloads.answer import AnswerRequest
 from callflows.payloads.events import OUTCOMES, CallEvent, later
 
+# The outcome of a call that got the safe NCCO, whatever happens to it later; Vonage has no word for it.
+NOT_SERVED = "not served"
+
 # Vonage ends a call after two hours unless told otherwise; its last event may take a while.
 LIMIT_SECONDS = 7200
 GRACE_SECONDS = 600

@@ -61,7 +61,7 @@ class PhoneNumber(models.Model):
         max_length=15,
         unique=True,
         validators=[
-            RegexValidator(r"^\d{5,15}$", "Expected 5 to 15 digits with the country code, without a plus sign.")
+            RegexValidator(r"^[1-9]\d{4,14}$", "Expected 5 to 15 digits that begin with a country code: 447700900001.")
         ],
         help_text="With the country code, digits only: 447700900001.",
     )

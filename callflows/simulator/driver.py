@@ -85,7 +85,9 @@ async def _reach(server: str) -> None:
         async with asyncio.timeout(2 * CONNECT_SECONDS):
             _, writer = await asyncio.open_connection(parts.hostname, port)
     except (OSError, TimeoutError) as error:
-        raise NoServer(f"no server at {server}: start it with make run") from error
+        raise NoServer(
+            f"no server at {server}: start one with make demo or make run, or name another with --server"
+        ) from error
     writer.close()
     with suppress(OSError):
         await writer.wait_closed()

@@ -12,6 +12,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from callflows.models import Call, Leg, PhoneNumber, TimelineEntry
+from callflows.models.calls import NOT_SERVED
 from callflows.ncco.flow import Place
 from callflows.payloads.answer import AnswerRequest, Failure
 from callflows.payloads.body import digest
@@ -66,6 +67,8 @@ class Answer:
             return first.reply
         call = self._call(leg, number)
         document, kind, text = self._document(call, number)
+        if kind != Kind.ANSWER:
+            Call.objects.filter(pk=call.pk).update(outcome=NOT_SERVED)
         reply = json.dumps(document)
         data = {"ncco": without_tokens(document), "raw": dict(self.asked.raw)}
         call.timeline.create(
@@ -121,6 +124,7 @@ class Answer:
             with transaction.atomic():
                 leg = Leg.objects.known(self.asked.uuid, self.asked.conversation_uuid)
                 call = leg.call if leg else Call.objects.open_inbound(self.asked, None, timezone.now())
+                Call.objects.filter(pk=call.pk).update(outcome=NOT_SERVED)
                 data: dict[str, Any] = {"ncco": self.safe, "raw": dict(self.asked.raw)}
                 call.note(Kind.PROBLEM, f"The safe NCCO was served: {reason}", name="answer", data=data)
 

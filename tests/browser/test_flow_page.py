@@ -63,7 +63,7 @@ def test_flow_is_made_ordered_and_published_by_keyboard_and_mouse(operator: Page
     page.keyboard.type("menu")
     branch = row(page, 0, "branch")
     branch.get_by_label("Outcome").fill("1")
-    branch.get_by_label("Step", exact=True).fill("echo")
+    branch.get_by_label("Go to step", exact=True).fill("echo")
     offered = page.locator("#step-names option").evaluate_all("all => all.map(each => each.value)")
     assert offered == ["hello", "menu", "echo"]
 

@@ -192,7 +192,9 @@ async def test_sockets_may_be_served_by_another_process() -> None:
 
 
 async def test_without_a_server_the_caller_is_told_what_to_do(unused_tcp_port: int) -> None:
-    with pytest.raises(NoServer, match=f"no server at http://{HOST}:{unused_tcp_port}: start it with make run"):
+    with pytest.raises(
+        NoServer, match=f"no server at http://{HOST}:{unused_tcp_port}: start one with make demo or make run"
+    ):
         await place(caller(), f"http://{HOST}:{unused_tcp_port}")
 
 

@@ -58,7 +58,10 @@ async def test_no_server_is_exit_1_and_says_what_to_do(tmp_path: Path, unused_tc
     process = await simulate(tmp_path, f"{HOST}:{unused_tcp_port}", "--json")
     out, _ = await process.communicate()
     assert process.returncode == 1
-    assert json.loads(out)["reason"] == f"no server at http://{HOST}:{unused_tcp_port}: start it with make run"
+    assert json.loads(out)["reason"] == (
+        f"no server at http://{HOST}:{unused_tcp_port}: start one with make demo or make run, "
+        "or name another with --server"
+    )
 
 
 async def test_ctrl_c_hangs_up(tmp_path: Path) -> None:

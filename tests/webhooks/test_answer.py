@@ -165,6 +165,7 @@ def test_token_lasts_until_the_actions_before_it_have_ended(client: Client) -> N
 
 def safe_reason(ncco: Any) -> str:
     assert ncco == SAFE
+    assert Call.objects.get().outcome == "not served"
     return str(TimelineEntry.objects.get().text)
 
 

@@ -49,6 +49,7 @@ class Command(BaseCommand):
                 self.call(port)
                 self.stdout.write(what_now(port, password))
                 processes.watch()
+            self.stdout.write("Stopped.")
         except (CannotListen, ChildEnded) as error:
             raise CommandError(str(error)) from error
 

@@ -26,5 +26,6 @@ class Command(BaseCommand):
                 processes.wait_until_alive()
                 self.stdout.write(f"Admin: http://127.0.0.1:{port}/admin/ (user admin, {password}). Ctrl-C ends all.")
                 processes.watch()
+            self.stdout.write("Stopped.")
         except (CannotListen, ChildEnded) as error:
             raise CommandError(str(error)) from error

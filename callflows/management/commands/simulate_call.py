@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 import signal
 import sys
 from argparse import ArgumentTypeError
@@ -35,7 +36,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         add = parser.add_argument
-        add("--to", required=True, help="the number to call, such as 447700900001")
+        add("--to", type=_number, required=True, help="the number to call, such as 447700900001 or '+44 7700 900001'")
         add("--server", help="where the webhooks are (default: http://127.0.0.1:PORT)")
         add("--from", dest="from_", default="447700900123", help="the caller's number (default: %(default)s)")
         add("--audio", type=Path, help="what the caller says: WAV, FLAC, OGG or MP3 (default: a quiet tone pattern)")
@@ -48,6 +49,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         # The timeline says it better.
         logging.getLogger("httpx2").setLevel(logging.WARNING)
+        if options["save"] and not options["save"].absolute().parent.is_dir():
+            raise CommandError(f"--save: there is no folder {str(options['save'].parent)!r}; make it first")
         result = self._result(options)
         if options["save"] and result.sound.frames:
             pcm, rate = result.sound.mixdown()
@@ -61,6 +64,8 @@ class Command(BaseCommand):
         else:
             heard = result.as_json()["heard"]
             self.stdout.write(f"Call {result.status}: heard {heard['seconds']:.2f} s, {heard['lost']} frames lost.")
+            if any(note.data.get("ncco") == settings.SAFE_NCCO for note in result.timeline):
+                self.stdout.write("It got the safe NCCO, not a flow: the call's page in the admin says why.")
 
     def _result(self, options: dict[str, Any]) -> Result:
         server = options["server"] or f"http://127.0.0.1:{settings.PORT}"
@@ -93,6 +98,12 @@ def _caller(options: dict[str, Any]) -> Caller:
         seconds = max(SECONDS, voice.seconds)
     presses = tuple(press for presses in options["press"] for press in presses)
     return Caller(options["to"], options["from_"], voice, presses, seconds)
+
+
+def _number(text: str) -> str:
+    """Return a number as Vonage says it: digits only. Other texts, such as SIP addresses, stay as they are."""
+    digits = re.sub(r"[\s().+-]", "", text)
+    return digits if digits.isdigit() else text
 
 
 def _presses(text: str) -> list[Press]:

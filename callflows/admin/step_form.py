@@ -47,9 +47,9 @@ class OrderedForm(forms.ModelForm[Any]):
 
     position = forms.IntegerField(required=False, widget=forms.HiddenInput)
     to_step = forms.CharField(
-        label="Go to step", max_length=50, required=False, validators=[STEP_NAME], widget=Suggesting(STEP_NAMES)
+        label="Step", max_length=50, required=False, validators=[STEP_NAME], widget=Suggesting(STEP_NAMES)
     )
-    to_flow = forms.ModelChoiceField(CallFlow.objects.all(), label="or to flow", required=False, empty_label="–")
+    to_flow = forms.ModelChoiceField(CallFlow.objects.all(), label="Flow", required=False, empty_label="–")
 
     @cached_property
     def changed_data(self) -> list[str]:
@@ -275,6 +275,10 @@ class BranchForm(OrderedForm):
         }
         labels = {"step": "After step", "at_most": "At most"}
         help_texts = {"at_most": ""}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["to_step"].label, self.fields["to_flow"].label = "Go to step", "or to flow"
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data

@@ -73,15 +73,13 @@ class Contender:
         return next_calls(self.tried, self.first, min([MOST_CALLS, *(round(calls * 0.9) for calls in full)]))
 
     @property
-    def limit(self) -> int | None:
-        """The most calls held, once that is known."""
-        low, high = limits(self.tried)
-        return low if high and next_calls(self.tried, self.first, MOST_CALLS) is None else None
+    def limits(self) -> tuple[int, int | None]:
+        return limits(self.tried)
 
     @property
     def range(self) -> str:
         """The most calls held, and how sure that is."""
-        low, high = limits(self.tried)
+        low, high = self.limits
         if high:
             return f"{low} (not {high})"
         return f"at least {low} (no more could be measured)" if low else "not measured"
@@ -173,19 +171,24 @@ def machine() -> dict[str, Any]:
     }
 
 
-def summary(rivals: Sequence[Contender]) -> dict[str, Any]:
-    known = {each.name: each.limit for each in rivals if each.limit}
+def ratios(rivals: Sequence[Contender]) -> dict[str, tuple[float, float, float]]:
+    """Return for each pair how many times as many calls the first holds: likeliest, least and most."""
+    known = {each.name: (low, high) for each in rivals for low, high in [each.limits] if low and high}
     pairs = [("daphne", "stock"), ("uvicorn", "stock"), ("uvicorn", "daphne")]
-    ratios = {f"{a}/{b}": round(known[a] / known[b], 2) for a, b in pairs if a in known and b in known}
-    return {"calls_per_core": known, "ratios": ratios}
+    found = {}
+    for one, other in pairs:
+        if one in known and other in known:
+            (low, high), (other_low, other_high) = known[one], known[other]
+            found[f"{one}/{other}"] = (low / other_low, low / other_high, high / other_low)
+    return found
 
 
 def tell(rivals: Sequence[Contender]) -> None:
     print(f"\nCalls on one core, p99 of added latency at most {ADDED_MILLISECONDS:g} ms, no frame lost:")
     for each in rivals:
         print(f"  {each.label:26}{each.range}")
-    for pair, ratio in summary(rivals)["ratios"].items():
-        print(f"  {pair:26}{ratio:.2f}")
+    for pair, (likeliest, least, most) in ratios(rivals).items():
+        print(f"  {pair:26}{likeliest:.2f} ({least:.2f} to {most:.2f})")
 
 
 def write(path: Path, about: dict[str, Any], rivals: Sequence[Contender]) -> None:
@@ -194,7 +197,8 @@ def write(path: Path, about: dict[str, Any], rivals: Sequence[Contender]) -> Non
         for each in rivals
         for report in each.reports
     ]
-    result = {"machine": about, **summary(rivals), "runs": runs}
+    calls = {each.name: each.limits for each in rivals}
+    result = {"machine": about, "calls_held_and_not": calls, "ratios": ratios(rivals), "runs": runs}
     path.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     print(f"\nAll figures: {path}")
 

@@ -188,7 +188,7 @@ class AudioConsumer(AsyncConsumer):
             return
         self.flushing = True
         try:
-            while due := line.due():
+            while line.waiting and (due := line.due()):
                 for each in due:
                     key = "bytes" if isinstance(each, bytes) else "text"
                     await self.send_out({"type": "websocket.send", key: each})

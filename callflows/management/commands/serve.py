@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from argparse import ArgumentParser
 from collections.abc import Callable
@@ -36,8 +37,13 @@ class Command(BaseCommand):
             serving.check_address(host, port)
             Thread(target=repair_recordings, daemon=True).start()
             application = serving.with_access_log(get_default_application())
+            run = runner(server)
+            # All that start-up made lives as long as the process: a full collection of it would stall every call for
+            # 44 to 100 ms; without it, 12 to 61 ms.
+            gc.collect()
+            gc.freeze()
             log.info("serving at http://%s:%s with %s", host, port, server)
-            runner(server)(application, host, port, consumers.drain, drain)
+            run(application, host, port, consumers.drain, drain)
         except serving.CannotListen as error:
             raise CommandError(str(error)) from error
         finally:

@@ -10,7 +10,6 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
@@ -19,311 +18,642 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name='Application',
+            name="Application",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=100, unique=True)),
-                ('application_id', models.CharField(help_text="As Vonage's dashboard shows it.", max_length=64, unique=True, verbose_name='application id')),
-                ('api_host', models.URLField(default='https://api.nexmo.com', help_text='Where calls are controlled when they name no region.', verbose_name='API host')),
-                ('private_key_variable', models.CharField(blank=True, help_text="Name of the environment variable that holds the application's private key (PEM).", max_length=100, verbose_name='variable of the private key')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=100, unique=True)),
+                (
+                    "application_id",
+                    models.CharField(
+                        help_text="As Vonage's dashboard shows it.",
+                        max_length=64,
+                        unique=True,
+                        verbose_name="application id",
+                    ),
+                ),
+                (
+                    "api_host",
+                    models.URLField(
+                        default="https://api.nexmo.com",
+                        help_text="Where calls are controlled when they name no region.",
+                        verbose_name="API host",
+                    ),
+                ),
+                (
+                    "private_key_variable",
+                    models.CharField(
+                        blank=True,
+                        help_text="Name of the environment variable that holds the application's private key (PEM).",
+                        max_length=100,
+                        verbose_name="variable of the private key",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('name',),
+                "ordering": ("name",),
             },
         ),
         migrations.CreateModel(
-            name='AudioPrompt',
+            name="AudioPrompt",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=100, unique=True)),
-                ('description', models.TextField(blank=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=100, unique=True)),
+                ("description", models.TextField(blank=True)),
             ],
             options={
-                'ordering': ('name',),
+                "ordering": ("name",),
             },
         ),
         migrations.CreateModel(
-            name='CallFlow',
+            name="CallFlow",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=100, unique=True)),
-                ('description', models.TextField(blank=True)),
-                ('edit', models.PositiveIntegerField(default=0, editable=False)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=100, unique=True)),
+                ("description", models.TextField(blank=True)),
+                ("edit", models.PositiveIntegerField(default=0, editable=False)),
             ],
             options={
-                'ordering': ('name',),
+                "ordering": ("name",),
             },
         ),
         migrations.CreateModel(
-            name='HeaderSet',
+            name="HeaderSet",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=100, unique=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=100, unique=True)),
             ],
             options={
-                'ordering': ('name',),
+                "ordering": ("name",),
             },
         ),
         migrations.CreateModel(
-            name='Job',
+            name="Job",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(max_length=50)),
-                ('arguments', models.JSONField(blank=True, default=dict)),
-                ('host', models.CharField(blank=True, max_length=100)),
-                ('state', models.CharField(choices=[('waiting', 'waiting'), ('done', 'done'), ('failed', 'failed')], default='waiting', max_length=10)),
-                ('due', models.DateTimeField(db_index=True, default=django.utils.timezone.now)),
-                ('attempts', models.PositiveIntegerField(default=0)),
-                ('worker', models.CharField(blank=True, max_length=100)),
-                ('error', models.TextField(blank=True)),
-                ('made', models.DateTimeField(auto_now_add=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("kind", models.CharField(max_length=50)),
+                ("arguments", models.JSONField(blank=True, default=dict)),
+                ("host", models.CharField(blank=True, max_length=100)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("waiting", "waiting"), ("done", "done"), ("failed", "failed")],
+                        default="waiting",
+                        max_length=10,
+                    ),
+                ),
+                ("due", models.DateTimeField(db_index=True, default=django.utils.timezone.now)),
+                ("attempts", models.PositiveIntegerField(default=0)),
+                ("worker", models.CharField(blank=True, max_length=100)),
+                ("error", models.TextField(blank=True)),
+                ("made", models.DateTimeField(auto_now_add=True)),
             ],
             options={
-                'ordering': ('-id',),
+                "ordering": ("-id",),
             },
         ),
         migrations.CreateModel(
-            name='Refusal',
+            name="Refusal",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('reason', models.CharField(max_length=50, unique=True)),
-                ('times', models.PositiveBigIntegerField(default=0)),
-                ('last', models.DateTimeField(default=django.utils.timezone.now)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("reason", models.CharField(max_length=50, unique=True)),
+                ("times", models.PositiveBigIntegerField(default=0)),
+                ("last", models.DateTimeField(default=django.utils.timezone.now)),
             ],
             options={
-                'ordering': ('reason',),
+                "ordering": ("reason",),
             },
         ),
         migrations.CreateModel(
-            name='Call',
+            name="Call",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('status', models.CharField(blank=True, choices=[('', 'new'), ('started', 'started'), ('ringing', 'ringing'), ('answered', 'live'), ('completed', 'completed')], max_length=10)),
-                ('outcome', models.CharField(blank=True, max_length=20)),
-                ('started', models.DateTimeField(null=True)),
-                ('answered', models.DateTimeField(null=True)),
-                ('ended', models.DateTimeField(null=True)),
-                ('uuid', models.CharField(blank=True, db_index=True, max_length=255)),
-                ('number_text', models.CharField(blank=True, max_length=100)),
-                ('flow_name', models.CharField(blank=True, max_length=100)),
-                ('time_zone', models.CharField(default='UTC', max_length=64)),
-                ('caller', models.TextField(blank=True)),
-                ('called', models.TextField(blank=True)),
-                ('direction', models.CharField(blank=True, max_length=10)),
-                ('created', models.DateTimeField(db_index=True, default=django.utils.timezone.now)),
-                ('application', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='calls', to='callflows.application')),
-                ('flow', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='calls', to='callflows.callflow')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "status",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("", "new"),
+                            ("started", "started"),
+                            ("ringing", "ringing"),
+                            ("answered", "live"),
+                            ("completed", "completed"),
+                        ],
+                        max_length=10,
+                    ),
+                ),
+                ("outcome", models.CharField(blank=True, max_length=20)),
+                ("started", models.DateTimeField(null=True)),
+                ("answered", models.DateTimeField(null=True)),
+                ("ended", models.DateTimeField(null=True)),
+                ("uuid", models.CharField(blank=True, db_index=True, max_length=255)),
+                ("number_text", models.CharField(blank=True, max_length=100)),
+                ("flow_name", models.CharField(blank=True, max_length=100)),
+                ("time_zone", models.CharField(default="UTC", max_length=64)),
+                ("caller", models.TextField(blank=True)),
+                ("called", models.TextField(blank=True)),
+                ("direction", models.CharField(blank=True, max_length=10)),
+                ("created", models.DateTimeField(db_index=True, default=django.utils.timezone.now)),
+                (
+                    "application",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="calls",
+                        to="callflows.application",
+                    ),
+                ),
+                (
+                    "flow",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="calls",
+                        to="callflows.callflow",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('-created', '-id'),
+                "ordering": ("-created", "-id"),
             },
         ),
         migrations.CreateModel(
-            name='Branch',
+            name="Branch",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('to_step', models.CharField(blank=True, max_length=50, validators=[django.core.validators.RegexValidator('^[a-z0-9][a-z0-9-]*$', 'Expected small letters, digits and dashes: main-menu.')])),
-                ('position', models.PositiveIntegerField(default=0)),
-                ('step', models.CharField(max_length=50, validators=[django.core.validators.RegexValidator('^[a-z0-9][a-z0-9-]*$', 'Expected small letters, digits and dashes: main-menu.')])),
-                ('outcome', models.CharField(max_length=50)),
-                ('at_most', models.PositiveIntegerField(blank=True, help_text='Only while the step was asked no more often than this in a row.', null=True)),
-                ('flow', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='branches', to='callflows.callflow')),
-                ('to_flow', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.RESTRICT, related_name='+', to='callflows.callflow')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "to_step",
+                    models.CharField(
+                        blank=True,
+                        max_length=50,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "^[a-z0-9][a-z0-9-]*$", "Expected small letters, digits and dashes: main-menu."
+                            )
+                        ],
+                    ),
+                ),
+                ("position", models.PositiveIntegerField(default=0)),
+                (
+                    "step",
+                    models.CharField(
+                        max_length=50,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "^[a-z0-9][a-z0-9-]*$", "Expected small letters, digits and dashes: main-menu."
+                            )
+                        ],
+                    ),
+                ),
+                ("outcome", models.CharField(max_length=50)),
+                (
+                    "at_most",
+                    models.PositiveIntegerField(
+                        blank=True,
+                        help_text="Only while the step was asked no more often than this in a row.",
+                        null=True,
+                    ),
+                ),
+                (
+                    "flow",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="branches", to="callflows.callflow"
+                    ),
+                ),
+                (
+                    "to_flow",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.RESTRICT,
+                        related_name="+",
+                        to="callflows.callflow",
+                    ),
+                ),
             ],
             options={
-                'verbose_name_plural': 'branches',
-                'ordering': ('position', 'id'),
+                "verbose_name_plural": "branches",
+                "ordering": ("position", "id"),
             },
         ),
         migrations.CreateModel(
-            name='FlowVersion',
+            name="FlowVersion",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.PositiveIntegerField()),
-                ('document', models.JSONField()),
-                ('published', models.DateTimeField(default=django.utils.timezone.now)),
-                ('flow', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='versions', to='callflows.callflow')),
-                ('published_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("number", models.PositiveIntegerField()),
+                ("document", models.JSONField()),
+                ("published", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "flow",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="versions", to="callflows.callflow"
+                    ),
+                ),
+                (
+                    "published_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'ordering': ('-number',),
+                "ordering": ("-number",),
             },
         ),
         migrations.AddField(
-            model_name='callflow',
-            name='live',
-            field=models.ForeignKey(blank=True, editable=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='callflows.flowversion'),
+            model_name="callflow",
+            name="live",
+            field=models.ForeignKey(
+                blank=True,
+                editable=False,
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name="+",
+                to="callflows.flowversion",
+            ),
         ),
         migrations.CreateModel(
-            name='HeaderRow',
+            name="HeaderRow",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('key', models.CharField(max_length=100)),
-                ('kind', models.CharField(choices=[('text', 'Text'), ('json', 'JSON')], default='text', max_length=4)),
-                ('value', models.TextField(blank=True)),
-                ('header_set', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='rows', to='callflows.headerset')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("key", models.CharField(max_length=100)),
+                ("kind", models.CharField(choices=[("text", "Text"), ("json", "JSON")], default="text", max_length=4)),
+                ("value", models.TextField(blank=True)),
+                (
+                    "header_set",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="rows", to="callflows.headerset"
+                    ),
+                ),
             ],
             options={
-                'ordering': ('id',),
+                "ordering": ("id",),
             },
         ),
         migrations.CreateModel(
-            name='Leg',
+            name="Leg",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('status', models.CharField(blank=True, choices=[('', 'new'), ('started', 'started'), ('ringing', 'ringing'), ('answered', 'live'), ('completed', 'completed')], max_length=10)),
-                ('outcome', models.CharField(blank=True, max_length=20)),
-                ('started', models.DateTimeField(null=True)),
-                ('answered', models.DateTimeField(null=True)),
-                ('ended', models.DateTimeField(null=True)),
-                ('uuid', models.CharField(max_length=255, null=True, unique=True)),
-                ('room', models.CharField(blank=True, db_index=True, max_length=255, verbose_name='conversation')),
-                ('kind', models.CharField(blank=True, max_length=20)),
-                ('caller', models.TextField(blank=True)),
-                ('called', models.TextField(blank=True)),
-                ('direction', models.CharField(blank=True, max_length=10)),
-                ('call', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='legs', to='callflows.call')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "status",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("", "new"),
+                            ("started", "started"),
+                            ("ringing", "ringing"),
+                            ("answered", "live"),
+                            ("completed", "completed"),
+                        ],
+                        max_length=10,
+                    ),
+                ),
+                ("outcome", models.CharField(blank=True, max_length=20)),
+                ("started", models.DateTimeField(null=True)),
+                ("answered", models.DateTimeField(null=True)),
+                ("ended", models.DateTimeField(null=True)),
+                ("uuid", models.CharField(max_length=255, null=True, unique=True)),
+                ("room", models.CharField(blank=True, db_index=True, max_length=255, verbose_name="conversation")),
+                ("kind", models.CharField(blank=True, max_length=20)),
+                ("caller", models.TextField(blank=True)),
+                ("called", models.TextField(blank=True)),
+                ("direction", models.CharField(blank=True, max_length=10)),
+                (
+                    "call",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="legs", to="callflows.call"
+                    ),
+                ),
             ],
             options={
-                'ordering': ('id',),
+                "ordering": ("id",),
             },
         ),
         migrations.CreateModel(
-            name='Line',
+            name="Line",
             fields=[
-                ('id', models.CharField(default=callflows.models.lines.new_id, editable=False, max_length=22, primary_key=True, serialize=False)),
-                ('nonce', models.CharField(default=callflows.models.lines.new_id, editable=False, max_length=22)),
-                ('step', models.CharField(max_length=50)),
-                ('attempt', models.PositiveIntegerField(default=1)),
-                ('app', models.CharField(max_length=50)),
-                ('expires', models.DateTimeField()),
-                ('used', models.DateTimeField(null=True)),
-                ('state', models.CharField(choices=[('expected', 'expected'), ('open', 'open'), ('closed', 'closed'), ('lost', 'lost')], default='expected', max_length=10)),
-                ('worker', models.CharField(blank=True, max_length=100)),
-                ('opened', models.DateTimeField(null=True)),
-                ('closed', models.DateTimeField(null=True)),
-                ('outcome', models.CharField(blank=True, max_length=50)),
-                ('figures', models.JSONField(blank=True, default=dict)),
-                ('call', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='lines', to='callflows.call')),
-                ('leg', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='lines', to='callflows.leg')),
-                ('version', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='callflows.flowversion')),
+                (
+                    "id",
+                    models.CharField(
+                        default=callflows.models.lines.new_id,
+                        editable=False,
+                        max_length=22,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("nonce", models.CharField(default=callflows.models.lines.new_id, editable=False, max_length=22)),
+                ("step", models.CharField(max_length=50)),
+                ("attempt", models.PositiveIntegerField(default=1)),
+                ("app", models.CharField(max_length=50)),
+                ("expires", models.DateTimeField()),
+                ("used", models.DateTimeField(null=True)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("expected", "expected"), ("open", "open"), ("closed", "closed"), ("lost", "lost")],
+                        default="expected",
+                        max_length=10,
+                    ),
+                ),
+                ("worker", models.CharField(blank=True, max_length=100)),
+                ("opened", models.DateTimeField(null=True)),
+                ("closed", models.DateTimeField(null=True)),
+                ("outcome", models.CharField(blank=True, max_length=50)),
+                ("figures", models.JSONField(blank=True, default=dict)),
+                (
+                    "call",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="lines", to="callflows.call"
+                    ),
+                ),
+                (
+                    "leg",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="lines",
+                        to="callflows.leg",
+                    ),
+                ),
+                (
+                    "version",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to="callflows.flowversion",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('expires',),
+                "ordering": ("expires",),
             },
         ),
         migrations.CreateModel(
-            name='PhoneNumber',
+            name="PhoneNumber",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('digits', models.CharField(help_text='With the country code, digits only: 447700900001.', max_length=15, unique=True, validators=[django.core.validators.RegexValidator('^[1-9]\\d{4,14}$', 'Expected 5 to 15 digits that begin with a country code: 447700900001.')], verbose_name='number')),
-                ('name', models.CharField(blank=True, help_text='What it is for.', max_length=100)),
-                ('time_zone', models.CharField(default='UTC', max_length=64, validators=[callflows.models.numbers.check_time_zone])),
-                ('safe_ncco', models.JSONField(blank=True, help_text='What callers get when anything goes wrong; empty: the one of the settings.', null=True, validators=[callflows.models.numbers.check_ncco], verbose_name='safe NCCO')),
-                ('application', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='numbers', to='callflows.application')),
-                ('flow', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='numbers', to='callflows.callflow')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "digits",
+                    models.CharField(
+                        help_text="With the country code, digits only: 447700900001.",
+                        max_length=15,
+                        unique=True,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "^[1-9]\\d{4,14}$",
+                                "Expected 5 to 15 digits that begin with a country code: 447700900001.",
+                            )
+                        ],
+                        verbose_name="number",
+                    ),
+                ),
+                ("name", models.CharField(blank=True, help_text="What it is for.", max_length=100)),
+                (
+                    "time_zone",
+                    models.CharField(
+                        default="UTC", max_length=64, validators=[callflows.models.numbers.check_time_zone]
+                    ),
+                ),
+                (
+                    "safe_ncco",
+                    models.JSONField(
+                        blank=True,
+                        help_text="What callers get when anything goes wrong; empty: the one of the settings.",
+                        null=True,
+                        validators=[callflows.models.numbers.check_ncco],
+                        verbose_name="safe NCCO",
+                    ),
+                ),
+                (
+                    "application",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="numbers",
+                        to="callflows.application",
+                    ),
+                ),
+                (
+                    "flow",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="numbers",
+                        to="callflows.callflow",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'phone number',
-                'ordering': ('digits',),
+                "verbose_name": "phone number",
+                "ordering": ("digits",),
             },
         ),
         migrations.AddField(
-            model_name='call',
-            name='number',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='calls', to='callflows.phonenumber'),
+            model_name="call",
+            name="number",
+            field=models.ForeignKey(
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name="calls",
+                to="callflows.phonenumber",
+            ),
         ),
         migrations.CreateModel(
-            name='PromptVersion',
+            name="PromptVersion",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.PositiveIntegerField()),
-                ('folder', models.CharField(max_length=100)),
-                ('file_name', models.CharField(blank=True, max_length=200)),
-                ('seconds', models.FloatField()),
-                ('level', models.FloatField(help_text='Loudness in dBFS.')),
-                ('notes', models.JSONField(default=list)),
-                ('created', models.DateTimeField(auto_now_add=True)),
-                ('prompt', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='versions', to='callflows.audioprompt')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("number", models.PositiveIntegerField()),
+                ("folder", models.CharField(max_length=100)),
+                ("file_name", models.CharField(blank=True, max_length=200)),
+                ("seconds", models.FloatField()),
+                ("level", models.FloatField(help_text="Loudness in dBFS.")),
+                ("notes", models.JSONField(default=list)),
+                ("created", models.DateTimeField(auto_now_add=True)),
+                (
+                    "prompt",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="versions", to="callflows.audioprompt"
+                    ),
+                ),
             ],
             options={
-                'ordering': ('-number',),
+                "ordering": ("-number",),
             },
         ),
         migrations.CreateModel(
-            name='Recording',
+            name="Recording",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('file', models.FileField(upload_to='recordings/kept')),
-                ('seconds', models.FloatField()),
-                ('made', models.DateTimeField(auto_now_add=True)),
-                ('call', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='recordings', to='callflows.call')),
-                ('line', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='recording', to='callflows.line')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("file", models.FileField(upload_to="recordings/kept")),
+                ("seconds", models.FloatField()),
+                ("made", models.DateTimeField(auto_now_add=True)),
+                (
+                    "call",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="recordings", to="callflows.call"
+                    ),
+                ),
+                (
+                    "line",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="recording", to="callflows.line"
+                    ),
+                ),
             ],
             options={
-                'ordering': ('id',),
-                'permissions': (('listen_recording', 'Can listen to recordings'),),
+                "ordering": ("id",),
+                "permissions": (("listen_recording", "Can listen to recordings"),),
             },
         ),
         migrations.CreateModel(
-            name='RoomStay',
+            name="RoomStay",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('room', models.CharField(db_index=True, max_length=255)),
-                ('until', models.DateTimeField()),
-                ('leg', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='stays', to='callflows.leg')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("room", models.CharField(db_index=True, max_length=255)),
+                ("until", models.DateTimeField()),
+                (
+                    "leg",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="stays", to="callflows.leg"
+                    ),
+                ),
             ],
             options={
-                'ordering': ('id',),
+                "ordering": ("id",),
             },
         ),
         migrations.CreateModel(
-            name='Step',
+            name="Step",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('to_step', models.CharField(blank=True, max_length=50, validators=[django.core.validators.RegexValidator('^[a-z0-9][a-z0-9-]*$', 'Expected small letters, digits and dashes: main-menu.')])),
-                ('position', models.PositiveIntegerField(default=0)),
-                ('name', models.CharField(max_length=50, validators=[django.core.validators.RegexValidator('^[a-z0-9][a-z0-9-]*$', 'Expected small letters, digits and dashes: main-menu.')])),
-                ('action', models.CharField(max_length=20)),
-                ('options', models.JSONField(blank=True, default=dict)),
-                ('then', models.CharField(choices=[('next', 'go on with the next step'), ('end', 'end the call'), ('step', 'go to a step'), ('flow', 'go to another flow')], default='next', max_length=4)),
-                ('flow', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='steps', to='callflows.callflow')),
-                ('to_flow', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.RESTRICT, related_name='+', to='callflows.callflow')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "to_step",
+                    models.CharField(
+                        blank=True,
+                        max_length=50,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "^[a-z0-9][a-z0-9-]*$", "Expected small letters, digits and dashes: main-menu."
+                            )
+                        ],
+                    ),
+                ),
+                ("position", models.PositiveIntegerField(default=0)),
+                (
+                    "name",
+                    models.CharField(
+                        max_length=50,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "^[a-z0-9][a-z0-9-]*$", "Expected small letters, digits and dashes: main-menu."
+                            )
+                        ],
+                    ),
+                ),
+                ("action", models.CharField(max_length=20)),
+                ("options", models.JSONField(blank=True, default=dict)),
+                (
+                    "then",
+                    models.CharField(
+                        choices=[
+                            ("next", "go on with the next step"),
+                            ("end", "end the call"),
+                            ("step", "go to a step"),
+                            ("flow", "go to another flow"),
+                        ],
+                        default="next",
+                        max_length=4,
+                    ),
+                ),
+                (
+                    "flow",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="steps", to="callflows.callflow"
+                    ),
+                ),
+                (
+                    "to_flow",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.RESTRICT,
+                        related_name="+",
+                        to="callflows.callflow",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('position', 'id'),
+                "ordering": ("position", "id"),
             },
         ),
         migrations.CreateModel(
-            name='TimelineEntry',
+            name="TimelineEntry",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('kind', models.CharField(choices=[('answer', 'Answer webhook'), ('event', 'Event'), ('fallback', 'Fallback webhook'), ('branch', 'Branch'), ('socket', 'Socket'), ('digit', 'Digit'), ('prompt', 'Prompt'), ('recording', 'Recording'), ('command', 'Command'), ('problem', 'Problem')], max_length=10)),
-                ('name', models.CharField(blank=True, max_length=50)),
-                ('text', models.TextField(blank=True)),
-                ('data', models.JSONField(blank=True, default=dict)),
-                ('key', models.CharField(max_length=64)),
-                ('reply', models.TextField(blank=True)),
-                ('call', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='timeline', to='callflows.call')),
-                ('leg', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='callflows.leg')),
-                ('line', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='callflows.line')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("at", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("answer", "Answer webhook"),
+                            ("event", "Event"),
+                            ("fallback", "Fallback webhook"),
+                            ("branch", "Branch"),
+                            ("socket", "Socket"),
+                            ("digit", "Digit"),
+                            ("prompt", "Prompt"),
+                            ("recording", "Recording"),
+                            ("command", "Command"),
+                            ("problem", "Problem"),
+                        ],
+                        max_length=10,
+                    ),
+                ),
+                ("name", models.CharField(blank=True, max_length=50)),
+                ("text", models.TextField(blank=True)),
+                ("data", models.JSONField(blank=True, default=dict)),
+                ("key", models.CharField(max_length=64)),
+                ("reply", models.TextField(blank=True)),
+                (
+                    "call",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="timeline", to="callflows.call"
+                    ),
+                ),
+                (
+                    "leg",
+                    models.ForeignKey(
+                        null=True, on_delete=django.db.models.deletion.SET_NULL, related_name="+", to="callflows.leg"
+                    ),
+                ),
+                (
+                    "line",
+                    models.ForeignKey(
+                        null=True, on_delete=django.db.models.deletion.SET_NULL, related_name="+", to="callflows.line"
+                    ),
+                ),
             ],
             options={
-                'verbose_name_plural': 'timeline',
-                'ordering': ('at', 'id'),
+                "verbose_name_plural": "timeline",
+                "ordering": ("at", "id"),
             },
         ),
         migrations.AddConstraint(
-            model_name='flowversion',
-            constraint=models.UniqueConstraint(fields=('flow', 'number'), name='version_number_once_in_a_flow'),
+            model_name="flowversion",
+            constraint=models.UniqueConstraint(fields=("flow", "number"), name="version_number_once_in_a_flow"),
         ),
         migrations.AddConstraint(
-            model_name='promptversion',
-            constraint=models.UniqueConstraint(fields=('prompt', 'number'), name='version_number_once_in_a_prompt'),
+            model_name="promptversion",
+            constraint=models.UniqueConstraint(fields=("prompt", "number"), name="version_number_once_in_a_prompt"),
         ),
         migrations.AddConstraint(
-            model_name='timelineentry',
-            constraint=models.UniqueConstraint(fields=('call', 'key'), name='entry_once_in_a_call'),
+            model_name="timelineentry",
+            constraint=models.UniqueConstraint(fields=("call", "key"), name="entry_once_in_a_call"),
         ),
     ]

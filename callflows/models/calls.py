@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from callflows.models.flows import CallFlow, FlowVersion
 from callflows.models.numbers import Application, PhoneNumber
+from callflows.ncco import flow as core
 from callflows.payloads.answer import AnswerRequest
 from callflows.payloads.events import OUTCOMES, CallEvent, later
 
@@ -164,8 +165,10 @@ class Call(Progress):
         """Add one of our own entries to the timeline: never merged with another."""
         return self.timeline.create(kind=kind, text=text, key=TimelineEntry.new_key(), **fields)
 
-    def version_of(self, flow_id: int) -> FlowVersion | None:
-        return FlowVersion.objects.serving(flow_id, self.created)
+    def version_of(self, flow_id: int) -> core.Version | None:
+        """Return what this call is served of a flow: the newest version published when the call began, or before."""
+        found = FlowVersion.objects.serving(flow_id, self.created)
+        return found.as_core() if found else None
 
     def values(self, room: str) -> dict[str, str]:
         """Return the values that a document's variables have in this call, whose leg is in ``room``."""

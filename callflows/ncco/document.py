@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from callflows.ncco.actions import ACTIONS, Action
+from callflows.ncco.actions import ACTIONS
 from callflows.ncco.endpoints import ENDPOINTS
 from callflows.ncco.option import Option, options
 from callflows.ncco.problems import Problem, shown
@@ -110,11 +110,15 @@ def _endpoint(value: object, path: str) -> Iterator[Problem]:
 
 def checked(model: type[BaseModel], value: dict[str, Any], path: str) -> Iterator[Problem]:
     """Yield what is wrong with one object by its model: wrong values, and options that nobody knows."""
+    if found := _errors(model, value):
+        yield from _wrong(model, value, path, found)
+    yield from _unknown(model, value, path)
+
+
+def _wrong(model: type[BaseModel], value: dict[str, Any], path: str, found: list[ErrorDetails]) -> Iterator[Problem]:
     known = {each.name: each for each in options(model)}
-    tolerated = {error["loc"] for error in _errors(model, value)} - {
-        error["loc"] for error in _errors(model, value, strict=False)
-    }
-    for error in _errors(model, value):
+    tolerated = {error["loc"] for error in found} - {error["loc"] for error in _errors(model, value, strict=False)}
+    for error in found:
         lenient = error["loc"] in tolerated and error["type"] in _QUOTED and isinstance(error["input"], str)
         yield Problem(
             path + _suffix(error["loc"]),
@@ -122,7 +126,6 @@ def checked(model: type[BaseModel], value: dict[str, Any], path: str) -> Iterato
             _message(error),
             _source(known, error),
         )
-    yield from _unknown(model, value, path)
 
 
 def _errors(model: type[BaseModel], value: object, *, strict: bool = True) -> list[ErrorDetails]:
@@ -171,6 +174,3 @@ def _message(error: ErrorDetails) -> str:
 def _source(known: dict[str, Option], error: ErrorDetails) -> str:
     name = ".".join(str(part) for part in error["loc"] if isinstance(part, str))
     return known[name].source if name in known else "NCCO reference"
-
-
-__all__ = ["ACTIONS", "Action", "Problem", "checked", "errors", "problems"]

@@ -112,7 +112,7 @@ class Answer:
         flow = number.flow
         if flow is None or flow.live is None:
             return None
-        version = flow.live if flow.live.published <= call.created else call.version_of(flow.pk)
+        version = flow.live.as_core() if flow.live.published <= call.created else call.version_of(flow.pk)
         return entry(version) if version else None
 
     def write_down(self, reason: str) -> None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from functools import cache
 from typing import Any
 
-from callflows.models import Call, FlowVersion, Line
+from callflows.models import Call, Line
 from callflows.models.prompts import sound_path
 from callflows.ncco.document import errors
 from callflows.ncco.duration import longest
@@ -18,10 +17,9 @@ from callflows.webhooks.addresses import event_url, socket_url
 Document = list[dict[str, Any]]
 
 
-def entry(version: FlowVersion) -> Place | None:
+def entry(version: Version) -> Place | None:
     """Return where callers enter a version; None when it has no steps."""
-    core = version.as_core()
-    return Place(core, core.flow.steps[0]) if core.flow.steps else None
+    return Place(version, version.flow.steps[0]) if version.flow.steps else None
 
 
 def serve(call: Call, room: str, start: Place, base: str, at: datetime, origin: Place | None = None) -> Document:
@@ -29,13 +27,7 @@ def serve(call: Call, room: str, start: Place, base: str, at: datetime, origin: 
 
     ``origin`` is the step whose outcome led here: coming back to it counts as another attempt. Raises InvalidNcco.
     """
-
-    @cache
-    def version_of(flow_id: int) -> Version | None:
-        found = call.version_of(flow_id)
-        return found.as_core() if found else None
-
-    places = [retried(origin, place) if origin else place for place in walk(start, version_of)]
+    places = [retried(origin, place) if origin else place for place in walk(start, call.version_of)]
     socket = places[-1] if places[-1].step.options.get(APP) else None
     context = Context(
         values=call.values(room),

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from callflows.models import Call, FlowVersion, Leg, Line, TimelineEntry
-from callflows.ncco.flow import Branch, Place, Version, choose, follow
+from callflows.ncco.flow import Branch, Place, choose, follow
 from callflows.ncco.problems import InvalidNcco
 from callflows.payloads.body import digest
 from callflows.payloads.events import CallEvent
@@ -57,7 +57,7 @@ class Happening:
 
     def _line(self) -> Line | None:
         line_id = line_in(self.event.to)
-        return Line.objects.select_related("call").filter(pk=line_id).first() if line_id else None
+        return Line.objects.filter(pk=line_id).first() if line_id else None
 
     def _calls(self, leg: Leg | None, line: Line | None) -> list[Call]:
         """Return the event's calls: the one of its leg, line or step; without a leg, all that were in its room."""
@@ -78,7 +78,6 @@ class Happening:
         leg.uuid = event.uuid
         if event.kind == "transfer" or not leg.room:
             leg.move(event.conversation_uuid, event.at or timezone.now())
-        leg.save()
         return leg
 
     def _new_leg(self, call: Call) -> Leg:
@@ -92,11 +91,12 @@ class Happening:
         )
 
     def _advance(self, leg: Leg | None, call: Call) -> None:
-        if leg is not None and self.event.kind == "status":
-            leg.advance(self.event)
+        if leg is not None:
+            if self.event.kind == "status":
+                leg.advance(self.event)
+                if leg.uuid == call.uuid:
+                    call.advance(self.event)
             leg.save()
-            if leg.uuid == call.uuid:
-                call.advance(self.event)
         call.save()
 
     def _entry(self, call: Call, leg: Leg | None, key: str) -> TimelineEntry:
@@ -138,11 +138,7 @@ class Happening:
         return self.event.outcomes
 
     def _go(self, call: Call, here: Place, branch: Branch) -> str:
-        def version_of(flow_id: int) -> Version | None:
-            found = call.version_of(flow_id)
-            return found.as_core() if found else None
-
-        place = follow(here.version, branch.target, version_of)
+        place = follow(here.version, branch.target, call.version_of)
         if place is None:
             call.note(Kind.PROBLEM, f"Branch {branch.outcome} of step {branch.step} leads nowhere: {branch.target}")
             return ""

@@ -42,6 +42,17 @@ class Environment(BaseSettings):
     # The folder that holds db.sqlite3, media/ and .secret-key.
     DATA_DIR: Path = BASE_DIR
     ADMIN_PASSWORD: str = ""
+    # Signature secrets of the accounts that call us, as api_key:secret with commas between; two of one account are
+    # both valid, while it changes from one to the other. None: webhooks are not checked.
+    SIGNATURE_SECRETS: str = ""
+    # Credentials for `manage.py vonage`, which sets accounts up.
+    VONAGE_API_KEY: str = ""
+    VONAGE_API_SECRET: str = ""
+    # Where Vonage's APIs are: calls and applications, and numbers.
+    VONAGE_API_URL: str = "https://api.nexmo.com"
+    VONAGE_REST_URL: str = "https://rest.nexmo.com"
+    # Origins, with commas between, that may see our tokens besides Vonage's own hosts: a fake Vonage.
+    TRUSTED_ORIGINS: str = ""
     LOG_LEVEL: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     # Seconds that an uploaded prompt may last.
     PROMPT_MAX_SECONDS: float = Field(default=600, gt=0)
@@ -90,6 +101,24 @@ class Environment(BaseSettings):
         if value and not (url.scheme in schemes and url.hostname and not (url.path or url.query or url.username)):
             raise ValueError(f"expected {' or '.join(schemes)}://host without a path, got {value!r}")
         return url.geturl()
+
+    @field_validator("SIGNATURE_SECRETS")
+    @classmethod
+    def are_pairs(cls, value: str) -> str:
+        for pair in filter(None, map(str.strip, value.split(","))):
+            key, _, secret = pair.partition(":")
+            if not key or not secret:
+                raise ValueError("expected api_key:secret, with commas between several, got an entry of another form")
+        return value
+
+    @field_validator("VONAGE_API_URL", "VONAGE_REST_URL", "TRUSTED_ORIGINS")
+    @classmethod
+    def are_origins(cls, value: str) -> str:
+        for each in filter(None, map(str.strip, value.split(","))):
+            url = urlsplit(each)
+            if url.scheme not in ("https", "http") or not url.hostname or url.path.strip("/") or url.query:
+                raise ValueError(f"expected https://host without a path, got {each!r}")
+        return value.rstrip("/")
 
 
 def read_environment() -> Environment:
@@ -155,6 +184,13 @@ PROMPT_MAX_SECONDS = ENV.PROMPT_MAX_SECONDS
 MAX_LINES = ENV.MAX_LINES
 INBOX_SECONDS = ENV.INBOX_SECONDS
 ANSWER_SECONDS = ENV.ANSWER_SECONDS
+# api_key -> its secrets.
+SIGNATURE_SECRETS: dict[str, list[str]] = {}
+for _pair in filter(None, map(str.strip, ENV.SIGNATURE_SECRETS.split(","))):
+    SIGNATURE_SECRETS.setdefault(_pair.partition(":")[0], []).append(_pair.partition(":")[2])
+VONAGE_API_KEY, VONAGE_API_SECRET = ENV.VONAGE_API_KEY, ENV.VONAGE_API_SECRET
+VONAGE_API_URL, VONAGE_REST_URL = ENV.VONAGE_API_URL, ENV.VONAGE_REST_URL
+TRUSTED_ORIGINS = [each.strip().rstrip("/") for each in ENV.TRUSTED_ORIGINS.split(",") if each.strip()]
 # What a caller hears when we cannot serve the flow: someone is on the phone, so there is always an answer.
 SAFE_NCCO = [
     {"action": "talk", "text": "Sorry, this line is not available at the moment. Please call again later."},

@@ -31,7 +31,11 @@ def load_settings() -> None:
     for name in ("DATABASE_URL", "REDIS_URL"):
         if value := os.environ.pop(name, ""):
             os.environ[f"TEST_{name}"] = value
-    for name in ("PRODUCTION", "DEBUG", "SECRET_KEY", "PUBLIC_URL", "ALLOWED_HOSTS", "PORT", "ADMIN_PASSWORD"):
+    for name in (
+        *("PRODUCTION", "DEBUG", "SECRET_KEY", "PUBLIC_URL", "ALLOWED_HOSTS", "PORT", "ADMIN_PASSWORD"),
+        *("SIGNATURE_SECRETS", "TRUSTED_ORIGINS"),
+        *("VONAGE_API_KEY", "VONAGE_API_SECRET", "VONAGE_API_URL", "VONAGE_REST_URL"),
+    ):
         os.environ.pop(name, None)
     os.environ |= {"DJANGO_SETTINGS_MODULE": "project.settings", "DATA_DIR": HOME.name}
     if Path(HOME.name).resolve() != settings.DATA_DIR:

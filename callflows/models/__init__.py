@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from callflows.models.calls import Call, Leg, RoomStay, TimelineEntry
+from callflows.models.calls import Call, Leg, RoomStay, StrayEvent, TimelineEntry
 from callflows.models.flows import Branch, CallFlow, FlowVersion, HeaderRow, HeaderSet, Step
 from callflows.models.jobs import Job
 from callflows.models.lines import Line, Recording, SocketRefused
 from callflows.models.numbers import Application, PhoneNumber
+from callflows.models.pace import Pace
 from callflows.models.prompts import AudioPrompt, PromptVersion
 from callflows.models.refusals import Refusal
+from callflows.models.tokens import SeenToken
 
 __all__ = [
     "Application",
@@ -22,12 +24,15 @@ __all__ = [
     "Job",
     "Leg",
     "Line",
+    "Pace",
     "PhoneNumber",
     "PromptVersion",
     "Recording",
     "Refusal",
     "RoomStay",
+    "SeenToken",
     "SocketRefused",
     "Step",
+    "StrayEvent",
     "TimelineEntry",
 ]

@@ -135,6 +135,14 @@ class Call(Progress):
     called = models.TextField(blank=True)
     direction = models.CharField(max_length=10, blank=True)
     created = models.DateTimeField(default=timezone.now, db_index=True)
+    # The REST host that holds the call: its region's, or the one at which we created it. Used only when it is trusted.
+    region_url = models.TextField(blank=True)
+    # What came with the caller: SIP headers and custom data, as the answer request names them.
+    brought = models.JSONField(default=dict, blank=True)
+    # What the caller answered so far: step -> digits, or words.
+    answers = models.JSONField(default=dict, blank=True)
+    # When we last heard of it; without news for long, Vonage is asked.
+    news = models.DateTimeField(default=timezone.now, db_index=True)
 
     objects = CallQuerySet.as_manager()
 
@@ -196,6 +204,8 @@ class Leg(Progress):
     # None: known by its room only, until an event names it.
     uuid = models.CharField(max_length=255, unique=True, null=True)  # noqa: DJ001  (several may be unknown, none equal)
     room = models.CharField("conversation", max_length=255, db_index=True, blank=True)
+    # Since when it is there, by Vonage's clock: a transfer that is told late does not move it back.
+    since = models.DateTimeField(null=True)
     kind = models.CharField(max_length=20, blank=True)
     caller = models.TextField(blank=True)
     called = models.TextField(blank=True)
@@ -272,3 +282,18 @@ class TimelineEntry(models.Model):
     @staticmethod
     def new_key() -> str:
         return f"ours-{secrets.token_hex(16)}"
+
+
+class StrayEvent(models.Model):
+    """A signed event that names no leg and no conversation: kept, though no timeline can show it."""
+
+    at = models.DateTimeField(default=timezone.now, db_index=True)
+    name = models.CharField(max_length=50, blank=True)
+    raw = models.JSONField()
+    key = models.CharField(max_length=64, unique=True)
+
+    class Meta:
+        ordering = ("-at", "-id")
+
+    def __str__(self) -> str:
+        return self.name or "event"

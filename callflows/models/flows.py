@@ -91,6 +91,12 @@ class CallFlow(models.Model):
     live = models.ForeignKey(
         "FlowVersion", on_delete=models.SET_NULL, null=True, blank=True, editable=False, related_name="+"
     )
+    joinable = models.BooleanField(
+        "may be joined",
+        default=False,
+        help_text="Callers, and the phones that they are connected to, meet in a room that an assistant or a listener "
+        "can join.",
+    )
     # Counts the saves of the draft, so that the second of two people saving is told.
     edit = models.PositiveIntegerField(default=0, editable=False)
 
@@ -179,7 +185,7 @@ class Branch(GoesOn):
     flow = models.ForeignKey(CallFlow, on_delete=models.CASCADE, related_name="branches")
     position = models.PositiveIntegerField(default=0)
     step = models.CharField(max_length=50, validators=[STEP_NAME])
-    outcome = models.CharField(max_length=50)
+    outcome = models.CharField(max_length=200)
     at_most = models.PositiveIntegerField(
         null=True, blank=True, help_text="Only while the step was asked no more often than this in a row."
     )

@@ -177,12 +177,25 @@ def open_path(line_id: str) -> Path:
 
 
 class Recording(models.Model):
-    """What was said on a line: ``others`` left and ``us`` right, in one WAV."""
+    """What was said: on a line (``others`` left and ``us`` right, in one WAV), or as Vonage recorded it.
+
+    Vonage's have no line, and no file until it was fetched; ``transcript`` is its JSON, once that was fetched.
+    """
+
+    class Source(models.TextChoices):
+        LINE = "line", "audio socket"
+        VONAGE = "vonage", "recorded by Vonage"
+        SPEECH = "speech", "speech input"
 
     call = models.ForeignKey(Call, on_delete=models.CASCADE, related_name="recordings")
-    line = models.OneToOneField(Line, on_delete=models.CASCADE, related_name="recording")
-    file = models.FileField(upload_to="recordings/kept")
-    seconds = models.FloatField()
+    line = models.OneToOneField(Line, on_delete=models.CASCADE, null=True, blank=True, related_name="recording")
+    source = models.CharField(max_length=10, choices=Source, default=Source.LINE)
+    # Vonage's recording_uuid; None for our own. It is not the id of the file in the address.
+    recording_uuid = models.CharField(max_length=255, null=True, blank=True)  # noqa: DJ001  (several have none)
+    url = models.TextField(blank=True)
+    file = models.FileField(upload_to="recordings/kept", blank=True)
+    seconds = models.FloatField(null=True)
+    transcript = models.JSONField(null=True, blank=True)
     made = models.DateTimeField(auto_now_add=True)
 
     objects = RecordingQuerySet.as_manager()
@@ -190,6 +203,7 @@ class Recording(models.Model):
     class Meta:
         ordering = ("id",)
         permissions = (("listen_recording", "Can listen to recordings"),)
+        constraints = (models.UniqueConstraint(fields=("call", "recording_uuid"), name="recording_once_in_a_call"),)
 
     def __str__(self) -> str:
-        return f"{self.seconds:.1f} s"
+        return f"{self.seconds:.1f} s" if self.seconds is not None else self.get_source_display()

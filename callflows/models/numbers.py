@@ -33,6 +33,9 @@ class Application(models.Model):
     api_host = models.URLField(
         "API host", default="https://api.nexmo.com", help_text="Where calls are controlled when they name no region."
     )
+    api_key = models.CharField(
+        "API key", max_length=100, blank=True, help_text="Of the account whose signature secret signs its webhooks."
+    )
     private_key_variable = models.CharField(
         "variable of the private key",
         max_length=100,
@@ -66,6 +69,7 @@ class PhoneNumber(models.Model):
         help_text="With the country code, digits only: 447700900001.",
     )
     name = models.CharField(max_length=100, blank=True, help_text="What it is for.")
+    country = models.CharField(max_length=2, blank=True, help_text="As Vonage lists it, such as GB.")
     application = models.ForeignKey(
         Application, on_delete=models.SET_NULL, null=True, blank=True, related_name="numbers"
     )

@@ -24,6 +24,8 @@ class Refusal(models.Model):
     """One reason for which webhooks were refused, and how often."""
 
     reason = models.CharField(max_length=50, unique=True)
+    # What the last one was told.
+    sentence = models.TextField(blank=True)
     times = models.PositiveBigIntegerField(default=0)
     last = models.DateTimeField(default=timezone.now)
 

@@ -25,6 +25,7 @@ CHECKS = {
     "ruff format": ["-m", "ruff", "format", "--check", "."],
     "mypy": ["-m", "mypy"],
     "djlint": ["-m", "djlint", "templates", "--lint", "--quiet"],
+    "core": ["-m", "tests.core"],
     "migrations": ["manage.py", "makemigrations", "--check", "--dry-run"],
     "deploy": ["manage.py", "check", "--deploy", "--fail-level", "WARNING"],
     "static files": ["manage.py", "collectstatic", "--no-input", "--verbosity", "0"],

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-import os
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from callflows.models import Job, Line, SocketRefused, TimelineEntry
-from callflows.models.lines import open_path
+from django.conf import settings
+from django.utils import timezone
+from django.utils.crypto import constant_time_compare
+
+from callflows.control.accounts import client_of
+from callflows.models import Application, Job, Line, SocketRefused, TimelineEntry
 from callflows.models.prompts import sound as load_sound
+from callflows.models.recordings import open_path
 from callflows.ncco.template import fill
+from callflows.payloads.signature import BadSignature, of_handshake, verify
 from callflows.sockets.line import Note
 from callflows.sockets.registry import APPS
-from callflows.vonage.account import Account, VonageError
+from callflows.vonage.calls import find_leg, hang_up
 
-__all__ = ["Admission", "admit", "claim", "finish", "keep_notes", "load_sound", "unanswered"]
+__all__ = ["Admission", "WrongAuthorization", "admit", "claim", "finish", "keep_notes", "load_sound", "unanswered"]
+
+# Seconds that the end of a socket waits for its turn at Vonage: its caller hears silence meanwhile.
+MOST_WAIT = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,36 +46,76 @@ class Admission:
         """Whether the flow goes on after ``outcome``: then Vonage must tell us that the socket closed."""
         return outcome in self.branches or (outcome in ("drained", "error") and "disconnected" in self.branches)
 
-    def rest(self) -> tuple[Account, str, str]:
-        """Return how to reach the call over REST, its socket's leg (empty if no event named it yet), and its room.
+    def hang_up(self) -> None:
+        """End the socket's leg over REST. Its events name it; if none has come, Vonage is asked, for 2 s at most.
 
-        Raises VonageError when the call has no application.
+        Raises VonageError.
         """
-        application = self.line.call.application
-        if application is None:
-            raise VonageError("the call belongs to no application")
-        key = os.environ.get(application.private_key_variable, "") if application.private_key_variable else ""
-        fresh = Line.objects.select_related("leg").get(pk=self.line_id)
-        uuid = fresh.leg.uuid if fresh.leg else None
-        first = fresh.call.first_leg
-        return Account(application.application_id, key, application.api_host), uuid or "", first.room if first else ""
+        line = Line.objects.select_related("leg", "call__application").get(pk=self.line_id)
+        client = client_of(line.call, MOST_WAIT)
+        leg = line.leg.uuid if line.leg else None
+        if not leg:
+            first = line.call.first_leg
+            leg = find_leg(client.hurried(), first.room if first else "", f"/socket/{self.line_id}/")
+        hang_up(client, leg)
 
 
-def admit(line_id: str, token: str) -> Admission:
-    """Return what the socket needs. Raises SocketRefused."""
-    line = Line.objects.admit(line_id, token)
+class WrongAuthorization(SocketRefused):
+    """A socket that knows its line's token, and not what its step demands besides: somebody listens in on addresses."""
+
+
+def admit(line: str, token: str, headers: Iterable[tuple[bytes, bytes]] = ()) -> Admission:
+    """Return what the socket needs that knows a line's id and token, and brings ``headers``. Raises SocketRefused."""
+    found = Line.objects.admit(line, token)
+    told, endpoint, branches = _told(found)
+    leg = found.call.first_leg
+    values = found.call.values(leg.room if leg else "")
+    # Several, which Vonage never sends, fit nothing.
+    brought = [value.decode("latin-1") for name, value in headers if name.lower() == b"authorization"]
+    _check(found, fill(endpoint.get("authorization"), values), ", ".join(brought))
+    return Admission(found, found.app, fill(told, values), branches, open_path(line))
+
+
+def _told(line: Line) -> tuple[dict[str, Any], dict[str, Any], frozenset[str]]:
+    """Return the settings of a line's app, its endpoint, and the outcomes that its step branches on.
+
+    Raises SocketRefused.
+    """
+    if line.joined and line.app in APPS:
+        return line.settings, {}, frozenset()
     flow = line.version.as_core().flow if line.version else None
     step = flow.step(line.step) if flow else None
     if flow is None or step is None or line.app not in APPS:
         raise SocketRefused(f"app {line.app!r} of step {line.step!r} does not exist any more")
-    leg = line.call.first_leg
-    return Admission(
-        line=line,
-        app=line.app,
-        settings=fill(step.options.get("settings", {}), line.call.values(leg.room if leg else "")),
-        branches=frozenset(branch.outcome for branch in flow.branches if branch.step == step.name),
-        recording=open_path(line_id),
-    )
+    branches = frozenset(branch.outcome for branch in flow.branches if branch.step == step.name)
+    return step.options.get("settings") or {}, step.options.get("endpoint") or {}, branches
+
+
+def _check(line: Line, demanded: Any, authorization: str) -> None:
+    """Refuse a handshake that does not bring what its step demands, and say so on the timeline, without the header."""
+    if not isinstance(demanded, dict):
+        return
+    try:
+        if demanded.get("type", "vonage") == "custom":
+            _compare(str(demanded.get("value", "")), authorization)
+        elif settings.SIGNATURE_SECRETS:
+            _verify(authorization)
+    except BadSignature as error:
+        line.call.note(TimelineEntry.Kind.PROBLEM, f"A socket was refused: {error}", name="authorization", line=line)
+        raise WrongAuthorization(str(error)) from None
+
+
+def _compare(wanted: str, got: str) -> None:
+    if not constant_time_compare(wanted.encode(), got.encode()):
+        came = "another one" if got else "none"
+        raise BadSignature("authorization", f"expected the authorization that its step names, got {came}")
+
+
+def _verify(authorization: str) -> None:
+    """Vonage signs the handshake as it signs webhooks; there is no body that a hash could be of."""
+    token = verify(authorization, of_handshake(), settings.SIGNATURE_SECRETS, timezone.now().timestamp())
+    if token.application_id and not token.is_for(Application.objects.ids(token.application_id)):
+        raise BadSignature("application", "expected one of our applications, got a socket for another one")
 
 
 def claim(admission: Admission, worker: str) -> bool:

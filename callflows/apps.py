@@ -12,3 +12,4 @@ class CallflowsConfig(AppConfig):
 
     def ready(self) -> None:
         from callflows import checks  # noqa: F401  (registers the system checks once the settings are read)
+        from callflows.control import fetching, outgoing, rooms  # noqa: F401  (registers their kinds of jobs)

@@ -1,4 +1,4 @@
-"""Knows what in the settings keeps callers from getting through."""
+"""Knows what in the settings keeps callers from getting through, or lets others pretend to be Vonage."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Tags, Warning, register
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+
+# Vonage recommends at least as much; a shorter one can be found out from one signed webhook.
+SECRET_CHARACTERS = 32
 
 
 @register(Tags.security, deploy=True)
@@ -21,4 +24,32 @@ def public_url_is_secure(**kwargs: Any) -> list[CheckMessage]:
             hint="Set PUBLIC_URL to the https address under which Vonage reaches this server.",
             id="callflows.W001",
         )
+    ]
+
+
+@register(Tags.security, deploy=True)
+def webhooks_are_checked(**kwargs: Any) -> list[CheckMessage]:
+    """Without a secret anybody who knows our address can open calls, and tell us what callers did."""
+    if settings.SIGNATURE_SECRETS:
+        return []
+    return [
+        Error(
+            "SIGNATURE_SECRETS is not set, so webhooks are not checked: anybody can pretend to be Vonage.",
+            hint="Set SIGNATURE_SECRETS to api_key:secret, the signature secret in the settings of Vonage's dashboard, "
+            "and turn signed webhooks on for each application.",
+            id="callflows.E001",
+        )
+    ]
+
+
+@register(Tags.security, deploy=True)
+def secrets_are_long(**kwargs: Any) -> list[CheckMessage]:
+    short = [key for key, secrets in settings.SIGNATURE_SECRETS.items() if min(map(len, secrets)) < SECRET_CHARACTERS]
+    return [
+        Warning(
+            f"SIGNATURE_SECRETS: a secret of account {key} is shorter than {SECRET_CHARACTERS} characters.",
+            hint="Set a longer signature secret in Vonage's dashboard; while both are listed here, both are valid.",
+            id="callflows.W002",
+        )
+        for key in short
     ]

@@ -14,13 +14,13 @@ from channels.consumer import AsyncConsumer
 from django.conf import settings
 
 from callflows import live
-from callflows.admission import admit, claim, finish, keep_notes, load_sound, unanswered
+from callflows.admission import WrongAuthorization, admit, claim, finish, keep_notes, load_sound, unanswered
 from callflows.models import SocketRefused
+from callflows.refusing import TALLY
 from callflows.sockets.line import Line, Note
 from callflows.sockets.registry import APPS
 from callflows.threads import Threads
 from callflows.vonage.account import VonageError
-from callflows.vonage.calls import find_leg, hang_up
 from callflows.wire.connection import Connection
 from callflows.wire.events import Connected, Event, Rubbish
 
@@ -32,7 +32,8 @@ Receive = Callable[[], Awaitable[Message]]
 
 # Vonage sends the first message at once; a socket that says nothing in this time is none of Vonage's.
 FIRST_MESSAGE_SECONDS = 10.0
-# How long Vonage may take to close a socket whose leg was hung up over REST.
+# How long a hang-up over REST may take, and then Vonage to close the socket.
+REST_SECONDS = 5.0
 HANG_UP_SECONDS = 5.0
 # What happened is written down in batches.
 NOTES_SECONDS = 1.0
@@ -48,6 +49,8 @@ TWICE = 4003
 
 OPEN: set[AudioConsumer] = set()
 THREADS = Threads("line", 8)
+# Vonage is waited for in threads of its own: one that hangs keeps no socket from being let in.
+REST = Threads("rest", 4)
 WORKER = f"{socket.gethostname()}:{os.getpid()}"
 
 
@@ -68,7 +71,7 @@ class AudioConsumer(AsyncConsumer):
     channel_layer_alias = "none"
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        self.where: Message = scope["url_route"]["kwargs"]
+        self.where: Message = {**scope["url_route"]["kwargs"], "headers": scope.get("headers", ())}
         # Filled by our own server: what a peer that does not read made it drop.
         self.peer: Message = scope.get("callflows.peer") or {}
         self.receive: Receive = receive
@@ -95,11 +98,13 @@ class AudioConsumer(AsyncConsumer):
                 raise SocketRefused("this worker is stopping")
             if held >= settings.MAX_LINES:
                 raise SocketRefused(f"this worker holds {held} calls, the most it may (MAX_LINES)")
-            self.admission = await THREADS.run(admit, self.where["line"], self.where["token"])
+            self.admission = await THREADS.run(admit, **self.where)
             await self.send_out({"type": "websocket.accept"})
             await self._serve()
         except SocketRefused as refused:
             log.warning("a socket for line %s was refused: %s", self.where["line"], refused)
+            if isinstance(refused, WrongAuthorization):
+                TALLY.count_in_background("authorization", str(refused))
             await self._close(NOT_SPOKEN)
         finally:
             OPEN.discard(self)
@@ -279,11 +284,11 @@ class AudioConsumer(AsyncConsumer):
     async def _hung_up(self) -> bool:
         """Hang the leg up over REST: then Vonage closes the socket, and sends no ``disconnected``."""
         try:
-            account, leg, room = await THREADS.run(self.admission.rest)
-            path = f"/socket/{self.admission.line_id}/"
-            await hang_up(account, leg or await find_leg(account, room, path))
-        except VonageError as error:
-            log.info("line %s is closed instead of hung up: %s", self.admission.line_id, error)
+            async with asyncio.timeout(REST_SECONDS):
+                await REST.run(self.admission.hang_up)
+        except (VonageError, TimeoutError) as error:
+            reason = str(error) or f"no answer within {REST_SECONDS:g} s"
+            log.info("line %s is closed instead of hung up: %s", self.admission.line_id, reason)
             return False
         except Exception:
             log.exception("line %s is closed instead of hung up", self.admission.line_id)

@@ -1,4 +1,4 @@
-"""Knows what a line of the log looks like: no token of a socket in it, and a refused host explained."""
+"""Knows what a line of the log looks like: no token in it, and a refused request in one line."""
 
 from __future__ import annotations
 
@@ -6,12 +6,7 @@ import logging
 import re
 import time
 
-# /socket/<line>/<token>, /sounds/<token>, /webhooks/events/<token>: who reads one could take a call's audio.
-TOKEN = re.compile(r"(/socket/[^/\s\"'?]*/|/sounds/|/webhooks/events/)[^\s\"'?,)\]>]+")
-
-
-def without_tokens(text: str) -> str:
-    return TOKEN.sub(r"\1(token)", text)
+from callflows.payloads.tokens import without_tokens
 
 
 class LineFormatter(logging.Formatter):
@@ -22,11 +17,11 @@ class LineFormatter(logging.Formatter):
         self.converter = time.gmtime
 
     def format(self, record: logging.LogRecord) -> str:
-        return without_tokens(super().format(record))
+        return without_tokens(super().format(record), "(token)")
 
 
-class NamePublicUrl(logging.Filter):
-    """Turn Django's traceback for a refused host into one line that says what to set."""
+class OneLine(logging.Filter):
+    """Turn Django's tracebacks for requests that it refuses into one line; a refused host's says what to set."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.name == "django.security.DisallowedHost":
@@ -35,5 +30,7 @@ class NamePublicUrl(logging.Filter):
                 f"refused a request for host {host[1] if host else '(none)'!r}: "
                 "set PUBLIC_URL to the address at which Vonage and browsers reach this server"
             )
-            record.args, record.exc_info, record.exc_text = (), None, None
+            record.args = ()
+        if record.name.startswith("django.security.") or getattr(record, "status_code", 500) < 500:
+            record.exc_info = record.exc_text = None
         return True

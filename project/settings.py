@@ -213,6 +213,7 @@ INSTALLED_APPS = [
     "callflows",
 ]
 MIDDLEWARE = [
+    "project.middleware.count_refused_hosts",
     "django.middleware.security.SecurityMiddleware",
     "project.middleware.StaticFiles",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -235,6 +236,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "callflows.admin.banner.banner",
             ]
         },
     }
@@ -338,8 +340,8 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"()": "project.logs.LineFormatter"}},
-    "filters": {"hosts": {"()": "project.logs.NamePublicUrl"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["hosts"]}},
+    "filters": {"one line": {"()": "project.logs.OneLine"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["one line"]}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     "loggers": {
         # Its own handlers would write the same lines again, without our formatter.

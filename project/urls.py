@@ -14,7 +14,7 @@ urlpatterns = [
     path("webhooks/", include("callflows.webhooks.urls")),
     path("sounds/<str:signed>.wav", files.sound, name="sound"),
     path("files/prompts/<int:version>.wav", files.prompt, name="prompt-file"),
-    path("files/recordings/<int:recording>.wav", files.recording, name="recording-file"),
+    path("files/recordings/<int:recording>.<str:kind>", files.recording, name="recording-file"),
     re_path(r"^healthz/?$", health.healthz),
     re_path(r"^readyz/?$", health.readyz),
 ]

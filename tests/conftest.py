@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from django.conf import settings
+from django.core.cache import cache
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from playwright.sync_api import Browser, Page, sync_playwright
+from pytest_django import Settings
 
 from tests import services
+
+if TYPE_CHECKING:
+    from tests.rest_server import RestServer
 
 HOME = tempfile.TemporaryDirectory(prefix="callflows-tests-")
 CHROMIUM_FLAGS = (
@@ -77,6 +84,16 @@ def postgres() -> Iterator[str]:
             yield url
 
 
+@pytest.fixture(autouse=True)
+def nothing_remembered() -> Iterator[None]:
+    """Forget what a process keeps in memory about a database, which the next test finds empty."""
+    yield
+    cache.clear()
+    # Only then: it imports the models, which need the settings of this file.
+    if refusing := sys.modules.get("callflows.refusing"):
+        refusing.TALLY.forget()
+
+
 def filled(home: Path, **environment: str) -> services.Deployment:
     """Return a deployment with all tables and the demo's content."""
     deployment = services.Deployment(home, environment)
@@ -84,6 +101,25 @@ def filled(home: Path, **environment: str) -> services.Deployment:
         done = deployment.manage(command, "--verbosity", "0")
         assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
     return deployment
+
+
+@pytest.fixture
+def vonage(settings: Settings, monkeypatch: pytest.MonkeyPatch, db: None) -> Iterator[RestServer]:
+    """Vonage's REST API on this machine, and the application ``Test`` that may ask it."""
+    from callflows.models import Application
+    from tests.rest_server import APPLICATION, pem, rest_server
+
+    with rest_server() as server:
+        settings.TRUSTED_ORIGINS, settings.PUBLIC_URL = [server.url], "https://calls.example.com"
+        monkeypatch.setenv("TEST_PRIVATE_KEY", pem())
+        Application.objects.create(
+            name="Test",
+            application_id=APPLICATION,
+            api_host=server.url,
+            private_key_variable="TEST_PRIVATE_KEY",
+        )
+        yield server
+        assert not server.refused
 
 
 @pytest.fixture(scope="session")

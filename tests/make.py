@@ -22,7 +22,11 @@ NUMBER = "447700900001"
 CALLER = "447700900123"
 
 Step = tuple[str, str, dict[str, Any]]
-ECHO: Step = ("echo", "connect", {"app": "echo", "content-type": "audio/l16;rate=16000"})
+ECHO: Step = (
+    "echo",
+    "connect",
+    {"app": "echo", "endpoint": {"type": "websocket", "content-type": "audio/l16;rate=16000"}},
+)
 
 
 def talk(name: str, text: str = "Hello") -> Step:

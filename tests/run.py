@@ -19,6 +19,7 @@ PRODUCTION = {
     "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nothing",
     "REDIS_URL": "redis://127.0.0.1:1/0",
     "PUBLIC_URL": "https://calls.example.com",
+    "SIGNATURE_SECRETS": "a1b2c3d4:not-a-secret-but-long-enough-for-a-check",
 }
 CHECKS = {
     "ruff check": ["-m", "ruff", "check", "."],

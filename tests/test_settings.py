@@ -15,7 +15,7 @@ from django.http import HttpRequest, HttpResponse
 from django.middleware.security import SecurityMiddleware
 from django.test import AsyncClient, RequestFactory
 
-from project.logs import LineFormatter, NamePublicUrl
+from project.logs import LineFormatter, OneLine
 from project.settings import BASE_DIR, Environment, read_environment, secret_key_of
 
 PRODUCTION = {
@@ -164,7 +164,7 @@ def test_tokens_are_cut_out_of_the_log_and_its_tracebacks(path: str) -> None:
 def test_a_refused_host_is_explained_in_one_line() -> None:
     text = "Invalid HTTP_HOST header: 'evil.example'. You may need to add 'evil.example' to ALLOWED_HOSTS."
     record = logging.makeLogRecord({"name": "django.security.DisallowedHost", "msg": text, "exc_info": True})
-    assert NamePublicUrl().filter(record)
+    assert OneLine().filter(record)
     assert record.getMessage().startswith("refused a request for host 'evil.example': set PUBLIC_URL")
     assert record.exc_info is None
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from django.contrib import admin
 
-from callflows.admin import calls, flows, headers, numbers, prompts, upkeep
+from callflows.admin import calls, flows, headers, jobs, numbers, prompts, recordings, upkeep
 
-__all__ = ["calls", "flows", "headers", "numbers", "prompts", "upkeep"]
+__all__ = ["calls", "flows", "headers", "jobs", "numbers", "prompts", "recordings", "upkeep"]
 
 admin.site.site_header = "Callflows"
 admin.site.site_title = "Callflows"

@@ -9,8 +9,10 @@ from typing import Any
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from callflows.admin.show import badge, clock, duration, moment, phone, pretty, without_secrets
+from callflows.admin import recordings
+from callflows.admin.show import badge, clock, duration, moment, phone, pretty
 from callflows.models import AudioPrompt, Call, Line, TimelineEntry
+from callflows.payloads.tokens import without_tokens
 
 # A page of more entries than this would take seconds to draw.
 MOST = 2000
@@ -44,7 +46,7 @@ def about(call: Call, *, may_listen: bool, may_command: bool) -> dict[str, Any]:
         "entries": [entry(call, each) for each in entries[:MOST]],
         "cut": len(entries) > MOST,
         "most": MOST,
-        "recordings": [(each, duration(each.seconds)) for each in call.recordings.select_related("line")],
+        "recordings": recordings.shown(call),
         "may_listen": may_listen,
         "live_lines": live if may_command else [],
         "prompts": prompts() if may_command and live else [],
@@ -68,7 +70,7 @@ def facts(call: Call) -> list[tuple[str, Any]]:
 
 
 def _uuid(text: str) -> SafeString | str:
-    return format_html('<span class="uuid">{}</span>', without_secrets(text)) if text else "–"
+    return format_html('<span class="uuid">{}</span>', without_tokens(text)) if text else "–"
 
 
 def start(call: Call) -> datetime:
@@ -86,7 +88,7 @@ def entry(call: Call, each: TimelineEntry) -> Entry:
         leg=each.leg.kind if each.leg else "",
         kind=each.kind,
         word=each.get_kind_display(),
-        text=without_secrets(each.text),
+        text=without_tokens(each.text),
         folded=([("Details", pretty(rest))] if rest else []) + named,
     )
 

@@ -54,16 +54,24 @@ class Number(forms.FloatField):
 
 
 class Lines(forms.CharField):
-    """A list of texts, one a line."""
+    """A list of texts, one a line; None for nothing. ``empty_word`` stands for the empty list, where that is one."""
 
     widget = forms.Textarea(attrs={"rows": 1})
 
+    def __init__(self, *, empty_word: str = "", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.empty_word = empty_word
+
     def prepare_value(self, value: Any) -> Any:
-        return "\n".join(map(str, value)) if isinstance(value, list) else value
+        if isinstance(value, list):
+            return "\n".join(map(str, value)) or self.empty_word
+        return value
 
     def to_python(self, value: Any) -> Any:
-        lines = value if isinstance(value, list) else str(value or "").splitlines()
-        return [line.strip() for line in lines if str(line).strip()]
+        if isinstance(value, list):
+            return [str(each).strip() for each in value] or ([] if self.empty_word else None)
+        lines = [line.strip() for line in str(value or "").splitlines() if line.strip()]
+        return [] if self.empty_word and lines == [self.empty_word] else lines or None
 
     def has_changed(self, initial: Any, data: Any) -> bool:
         return bool(self.to_python(initial) != self.to_python(data))

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
-from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from callflows.admin.drawing import Drawing, draw
 from callflows.admin.show import badge, moment, pretty, readable
 from callflows.models import CallFlow, FlowVersion
 from callflows.ncco import flow as core
 from callflows.ncco.check import step_problems
-from callflows.ncco.flow import CONNECT_OUTCOMES, NOTHING, WRONG
-from callflows.ncco.problems import Problem
+from callflows.ncco.problems import OURS, Problem
 from callflows.ncco.served import Context, build
 from callflows.sockets.registry import outcomes
 
@@ -34,24 +32,28 @@ class Shown:
     option: str
     severity: str
     message: str
+    source: str
 
 
-def problems(flow: CallFlow) -> list[Shown]:
-    """Return all problems of a draft, errors first, in the order of the steps."""
-    draft = flow.draft()
-    found = [_shown(each) for each in flow.problems(outcomes())]
+def problems(flow: CallFlow, old: FlowVersion | None = None) -> list[Shown]:
+    """Return all problems of a draft, or of an old version as of today: errors first, in the order of the steps."""
+    content = old.as_core().flow if old else flow.draft()
+    found = [_shown(each) for each in flow.problems(outcomes(), old)]
     told = {(each.step, each.message) for each in found}
-    for step in draft.steps:
+    for step in content.steps:
         for each in step_problems(step):
             if each.severity == "warning" and (step.name, each.message) not in told:
-                found.append(Shown(step.name, "", "warning", each.message))
-    order = {step.name: place for place, step in enumerate(draft.steps)}
+                found.append(_shown(each, step.name))
+    order = {step.name: place for place, step in enumerate(content.steps)}
     return sorted(found, key=lambda each: (each.severity != "error", order.get(each.step, -1)))
 
 
-def _shown(problem: Problem) -> Shown:
-    step, _, option = problem.path.partition(".")
-    return Shown(step, option, problem.severity, problem.message)
+def _shown(problem: Problem, step: str = "") -> Shown:
+    """Return a problem for the page: of a flow its path begins with the step, of a step (``$[0].text``) with none."""
+    found, _, option = problem.path.partition(".")
+    # What we say ourselves needs no witness.
+    source = "" if problem.source == OURS else problem.source
+    return Shown(step or found, option, problem.severity, problem.message, source)
 
 
 def sentence(each: Shown) -> str:
@@ -83,16 +85,15 @@ def document(version: core.Version, number: str, flow_name: str) -> str:
         event_url=lambda place: f"{base}/webhooks/events/…",
         socket_uri=lambda place: f"ws{base.removeprefix('http')}/socket/…",
         prompt_url=lambda version: f"{base}/sounds/….wav",
+        room="callflows-…",
     )
     return pretty(build(core.walk(core.Place(version, version.flow.steps[0]), version_of), context))
 
 
 def documents(flow: CallFlow) -> list[dict[str, str]]:
     """Return what calls get now, and what they would get from the draft where that is something else."""
-    first = flow.numbers.first()
-    number = first.digits if first else NUMBER
-    live = document(flow.live.as_core(), number, flow.name) if flow.live else ""
-    draft = document(core.Version(0, flow.pk, flow.draft()), number, flow.name)
+    live = document(flow.live.as_core(), *sample(flow)) if flow.live else ""
+    draft = document(core.Version(0, flow.pk, flow.draft()), *sample(flow))
     found = []
     if flow.live:
         found.append({"title": f"A call gets now: version {flow.live.number}", "text": live})
@@ -101,27 +102,35 @@ def documents(flow: CallFlow) -> list[dict[str, str]]:
     return found
 
 
-def about(request: HttpRequest, flow: CallFlow) -> dict[str, Any]:
+def sample(flow: CallFlow) -> tuple[str, str]:
+    """Return the called number and the flow's name of the call that is shown."""
+    first = flow.numbers.first()
+    return first.digits if first else NUMBER, flow.name
+
+
+def numbers(flow: CallFlow) -> list[str]:
+    return [readable(number.digits) for number in flow.numbers.all()]
+
+
+def drawing(content: core.Flow) -> Drawing:
+    return draw(content, dict(CallFlow.objects.values_list("pk", "name")))
+
+
+def about(flow: CallFlow) -> dict[str, Any]:
     """Return everything that the page shows of a flow that exists."""
     versions = flow.versions.select_related("published_by")[:20]
     return {
         "problems": problems(flow),
+        "drawing": drawing(flow.draft()),
         "placeholder": "" if settings.PUBLIC_URL else ELSEWHERE,
         "state": state(flow),
         "differs": flow.live is not None and flow.unpublished,
         "live": flow.live,
         "documents": documents(flow),
-        "numbers": [readable(number.digits) for number in flow.numbers.all()],
+        "numbers": numbers(flow),
         "versions": [{"version": each, "published": moment(each.published)} for each in versions],
     }
 
 
 def step_names(flow: CallFlow | None) -> list[str]:
     return [step.name for step in flow.steps.all()] if flow else []
-
-
-def suggestions() -> list[str]:
-    """Return the outcomes that a branch may name: digits, none, and those of connects and apps."""
-    named: Iterable[Collection[str]] = outcomes().values()
-    of_apps = [name for each in named for name in each]
-    return list(dict.fromkeys([*"0123456789*#", NOTHING, WRONG, *CONNECT_OUTCOMES, *of_apps]))

@@ -17,11 +17,15 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from callflows.admin import flow_page
+from callflows.admin.outcomes import suggestions
 from callflows.admin.readonly import PartOfPage
+from callflows.admin.rows import OUTCOMES, STEP_NAMES, BranchForm, OrderedFormSet
 from callflows.admin.show import moment, phone
-from callflows.admin.step_form import OUTCOMES, STEP_NAMES, BranchForm, OrderedFormSet, StepFormSet, step_form
+from callflows.admin.step_fields import OWN_NUMBERS
+from callflows.admin.step_form import StepFormSet, step_form
 from callflows.admin.usage import KeepsUsed
-from callflows.models import Branch, CallFlow, Step
+from callflows.admin.versions import KeepsVersions
+from callflows.models import Branch, CallFlow, PhoneNumber, Step
 from callflows.ncco.problems import InvalidNcco
 from callflows.sockets.registry import outcomes
 
@@ -33,7 +37,7 @@ class FlowForm(forms.ModelForm[CallFlow]):
 
     class Meta:
         model = CallFlow
-        fields = ("name", "description")
+        fields = ("name", "description", "joinable")
         widgets = {"description": forms.Textarea(attrs={"rows": 2, "class": "vLargeTextField"})}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -90,9 +94,9 @@ class BranchInline(PartOfPage, admin.TabularInline[Branch, CallFlow]):
 
 
 @admin.register(CallFlow)
-class CallFlowAdmin(KeepsUsed, admin.ModelAdmin[CallFlow]):
+class CallFlowAdmin(KeepsUsed, KeepsVersions, admin.ModelAdmin[CallFlow]):
     form = FlowForm
-    fields = ("name", "description")
+    fields = ("name", "description", "joinable")
     list_display = ("name", "shown_state", "shown_numbers", "shown_published")
     list_select_related = ("live", "live__published_by")
     search_fields = ("name", "description", "steps__name")
@@ -139,7 +143,7 @@ class CallFlowAdmin(KeepsUsed, admin.ModelAdmin[CallFlow]):
 
     def save_model(self, request: HttpRequest, obj: CallFlow, form: Any, change: bool) -> None:
         # Not the version that is live: somebody may be publishing at the same moment.
-        obj.save(update_fields=["name", "description", "edit"] if change else None)
+        obj.save(update_fields=["name", "description", "joinable", "edit"] if change else None)
 
     def response_add(self, request: HttpRequest, obj: CallFlow, post_url_continue: str | None = None) -> HttpResponse:
         return self._published(request, obj) or super().response_add(request, obj, post_url_continue)
@@ -165,6 +169,8 @@ class CallFlowAdmin(KeepsUsed, admin.ModelAdmin[CallFlow]):
         obj: Model | None = None,
     ) -> HttpResponse:
         flow = CallFlow.objects.select_related("live").get(pk=obj.pk) if obj else None
-        lists = {STEP_NAMES: flow_page.step_names(flow), OUTCOMES: flow_page.suggestions()}
-        context |= {"lists": lists, **(flow_page.about(request, flow) if flow else {})}
+        offered = suggestions()
+        own = PhoneNumber.objects.values_list("digits", flat=True)
+        lists = {STEP_NAMES: flow_page.step_names(flow), OUTCOMES: offered["any"], OWN_NUMBERS: own}
+        context |= {"lists": lists, "outcomes": offered, **(flow_page.about(flow) if flow else {})}
         return super().render_change_form(request, context, add, change, form_url, obj)  # type: ignore[arg-type]  # stub

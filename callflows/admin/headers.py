@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.forms.formsets import DELETION_FIELD_NAME
@@ -18,7 +18,7 @@ from callflows.admin.fields import parse_json
 from callflows.admin.readonly import PartOfPage
 from callflows.admin.usage import KeepsUsed, used_by
 from callflows.models import HeaderRow, HeaderSet
-from callflows.models.flows import check_headers
+from callflows.models.flows import check_headers, header_warnings
 from callflows.ncco.headers import HEADERS_BYTES, size
 
 
@@ -77,6 +77,12 @@ class HeaderSetAdmin(KeepsUsed, admin.ModelAdmin[HeaderSet]):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[HeaderSet]:
         return super().get_queryset(request).prefetch_related("rows")
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        super().save_related(request, form, formsets, change)
+        # Read again: the rows of the page's own instance are those of before.
+        for warning in header_warnings([*HeaderSet.objects.get(pk=form.instance.pk).values().items()]):
+            messages.warning(request, warning)
 
     @admin.display(description="headers")
     def keys(self, headers: HeaderSet) -> str:

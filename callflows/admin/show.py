@@ -12,6 +12,8 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from callflows.payloads.tokens import without_tokens
+
 # How people group the digits of the countries that we know; others stay in one piece.
 _GROUPS = (
     r"(1)(\d{3})(\d{3})(\d{4})",
@@ -19,12 +21,6 @@ _GROUPS = (
     r"(44)(2\d)(\d{4})(\d{4})",
     r"(44)(\d{4})(\d{5,6})",
     r"(\d{5,15})",
-)
-# Addresses of ours that let somebody in: an audio socket's token, the signature of an event's or a sound's address.
-_SIGNED = (
-    (re.compile(r"(/socket/[\w-]{1,22}/)[^\s/?\"'<]+"), r"\1…"),
-    (re.compile(r"(/webhooks/events/)[\w:.-]+"), r"\1…"),
-    (re.compile(r"(/sounds/)[\w:.-]+?(\.wav)"), r"\1…\2"),
 )
 TONES = {
     "live": "good",
@@ -50,14 +46,14 @@ TONES = {
 def readable(number: str) -> str:
     """Return a number as people read it: ``447700900123`` -> ``+44 7700 900123``; other texts as they are."""
     groups = _groups(number)
-    return f"+{' '.join(groups)}" if groups else without_secrets(number)
+    return f"+{' '.join(groups)}" if groups else without_tokens(number)
 
 
 def phone(number: str) -> SafeString:
     """Return a number as HTML that is read with spaces and copied as digits: the style sheet adds plus and gaps."""
     groups = _groups(number)
     if not groups:
-        return format_html("{}", without_secrets(number))
+        return format_html("{}", without_tokens(number))
     return format_html(
         '<span class="phone">{}</span>', format_html_join("", "<span>{}</span>", ((each,) for each in groups))
     )
@@ -115,11 +111,4 @@ def badge(word: str, tone: str = "") -> SafeString:
 
 def pretty(value: Any) -> str:
     """Return JSON as people read it, without what lets somebody in."""
-    return without_secrets(json.dumps(value, indent=2, ensure_ascii=False, default=str))
-
-
-def without_secrets(text: str) -> str:
-    """Return ``text`` with the tokens and signatures of our own addresses cut out."""
-    for pattern, kept in _SIGNED:
-        text = pattern.sub(kept, text)
-    return text
+    return without_tokens(json.dumps(without_tokens(value), indent=2, ensure_ascii=False, default=str))

@@ -1,4 +1,4 @@
-"""Knows which options of a step the forms draw, for which action, and where a step stores them."""
+"""Knows which options of a step the forms draw, with which choices each is shown, and where a step stores it."""
 
 from __future__ import annotations
 
@@ -6,55 +6,100 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from django import forms
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from callflows.admin.fields import Json, Lines, Number, Text, Whole
-from callflows.audio.format import Format
 from callflows.ncco.actions import ACTIONS
 from callflows.ncco.endpoints import ENDPOINTS
 from callflows.ncco.option import Option, options
-from callflows.ncco.served import APP, PROMPT, SETTINGS
+from callflows.ncco.served import APP, HEADER_SET, PROMPT, SETTINGS
 from callflows.sockets.registry import APPS
 
-HEADER_SET = "headerSet"
-# A connect to an address that is none of our apps.
-ELSEWHERE = ""
-Choices = list[tuple[Any, str]]
+ENDPOINT = "endpoint"
+# What a connect leads to: an app of ours (``ours.echo``), or the type of an endpoint.
+TO = "connect.to"
+OURS = "ours."
+
+# Which values of other fields an option is shown with.
+When = Mapping[str, frozenset[str]]
+# The values that fields have now: one of a choice, any number of a list; "" is none.
+State = Mapping[str, frozenset[str]]
+
+# What most steps need. Everything else folds into "More options"; required options never do.
+_FIRST = {
+    "talk": ("language", "bargeIn"),
+    "stream": (PROMPT, "streamUrl", "bargeIn"),
+    "input": ("dtmf.", "speech.language", "speech.context"),
+    "record": ("endOnSilence", "endOnKey", "timeOut", "beepStart"),
+    "conversation": ("startOnEnter", "endOnExit", "record", "mute"),
+    "connect": ("from", "timeout", "machineDetection"),
+    "wait": ("timeout",),
+    "transfer": ("mute",),
+    "websocket": ("content-type", HEADER_SET),
+    "sip": ("uri", "domain", "user"),
+}
+# Options of a connect that only some endpoints have.
+_ENDPOINTS_OF = {
+    "from": {"phone", "sip", "vbc", "websocket"},
+    "randomFromNumber": {"phone", "sip", "vbc"},
+    "ringbackTone": {"sip", "app", "vbc"},
+    "machineDetection": {"phone", "sip"},
+    "advancedMachineDetection": {"phone", "sip"},
+}
+# Options that are shown only with others of the same action, by the beginning of their name.
+_SHOWN_WITH: dict[str, When] = {
+    "input.dtmf.": {"input.type": frozenset({"dtmf"}), "input.mode": frozenset({"", "synchronous"})},
+    "input.speech.": {"input.type": frozenset({"speech"})},
+    "connect.from": {"connect.randomFromNumber": frozenset({""})},
+    "connect.websocket.authorization.value": {"connect.websocket.authorization.type": frozenset({"custom"})},
+    "record.channels": {"record.split": frozenset({"conversation"})},
+    "conversation.transcription": {"conversation.record": frozenset({"on"})},
+}
+# Objects that mean something when they are empty: a flag of their own tells whether they are there.
+_SWITCHED = ("transcription",)
 
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """One option as a field of a step's form, shown with ``action`` and, unless None, only with ``app``.
+    """One option as a field of a step's form; ``path`` is where ``Step.options`` holds it.
 
-    ``path`` is where ``Step.options`` holds it. ``prefilled``: the field begins with the default, since empty is a
-    value of its own; else empty stands for the default, which the field only hints at.
+    ``prefilled``: the field begins with the default, since empty is a value of its own; else empty stands for the
+    default, which the field only hints at. ``switch``: a flag for whether the object under ``path`` is there.
     """
 
     field: str
     action: str
-    app: str | None
     path: tuple[str, ...]
     option: Option
+    when: When
+    first: bool = True
     prefilled: bool = False
+    switch: bool = False
 
-    def belongs(self, action: str, app: str) -> bool:
-        return self.action == action and self.app in (None, app)
+    def fits(self, state: State) -> bool:
+        return all(state.get(name, frozenset({""})) & allowed for name, allowed in self.when.items())
 
     @property
     def starts_with_default(self) -> bool:
-        return self.prefilled or self.option.kind == "flag"
+        return self.prefilled or self.option.kind == "flag" or isinstance(self.option.default, list)
+
+    @property
+    def part(self) -> str:
+        """Return the object inside its action or endpoint that the option belongs to: ``dtmf``, ``speech``."""
+        inside = self.option.name.rpartition(".")[0]
+        return self.option.name if self.switch else inside
 
 
 def drawn() -> Iterator[Drawn]:
     """Yield every option that the forms draw: those of the catalogue, ours, and each app's settings."""
     for action, model in ACTIONS.items():
         if action == "stream":
-            yield _ours("stream", PROMPT, "Prompt", "What callers hear.")
+            yield _ours(action, PROMPT, "Prompt", "What callers hear.", {})
         if action == "connect":
             yield from _connect()
-        yield from (_catalogued(action, None, each) for each in offered(model))
+        for each in offered(model):
+            only = _ENDPOINTS_OF.get(each.name.partition(".")[0]) if action == "connect" else None
+            yield from _catalogued(model, action, "", each, {TO: _reaching(only)} if only else {})
 
 
 def offered(model: type[BaseModel]) -> Iterator[Option]:
@@ -68,41 +113,132 @@ def _in_forms(field: FieldInfo) -> bool:
     return not isinstance(extra, dict) or bool(extra.get("form", True))
 
 
+def destinations() -> list[str]:
+    """Return everything that a connect can lead to: our apps, then the catalogue's endpoints."""
+    return [*(f"{OURS}{name}" for name in APPS), *ENDPOINTS]
+
+
+def _reaching(kinds: Iterable[str]) -> frozenset[str]:
+    """Return the destinations whose endpoint is one of ``kinds``."""
+    return frozenset(each for each in destinations() if endpoint_type(each) in kinds)
+
+
+def endpoint_type(to: str) -> str:
+    return "websocket" if to.startswith(OURS) else to
+
+
 def _connect() -> Iterator[Drawn]:
-    sockets = list(offered(ENDPOINTS["websocket"]))
-    yield _ours("connect", APP, "Connect to", "One of our apps, or an address elsewhere.")
+    yield _ours("connect", "to", "Connect to", "", {})
     for app in APPS.values():
         for each in options(app.settings):
             titled = replace(each, label=app.settings.model_fields[each.name].title or each.label)
-            yield Drawn(f"app.{app.name}.{each.name}", "connect", app.name, (SETTINGS, each.name), titled, True)
-    yield from (_catalogued("connect", ELSEWHERE, each) for each in sockets if each.name == "uri")
-    yield from (_catalogued("connect", None, each) for each in sockets if each.name != "uri")
-    yield _ours("connect", HEADER_SET, "Header set", "What the socket is told of the call in its first message.")
+            when = {TO: frozenset({f"{OURS}{app.name}"})}
+            yield Drawn(f"app.{app.name}.{each.name}", "connect", (SETTINGS, each.name), titled, when, prefilled=True)
+    for kind, model in ENDPOINTS.items():
+        for each in offered(model):
+            # The address of our own sockets is ours to write.
+            reach = frozenset({kind}) if each.name == "uri" else _reaching({kind})
+            yield from _catalogued(model, "connect", kind, each, {TO: reach})
+    told = "What a socket, or a SIP call, is told of the call."
+    yield _ours("connect", HEADER_SET, "Header set", told, {TO: _reaching({"websocket", "sip"})})
 
 
-def _catalogued(action: str, app: str | None, option: Option) -> Drawn:
-    return Drawn(f"{action}.{option.name}", action, app, tuple(option.name.split(".")), option)
+def _catalogued(model: type[BaseModel], action: str, endpoint: str, option: Option, when: When) -> Iterator[Drawn]:
+    """Yield an option of an action, or of a connect's endpoint; before an object's first one, the object's switch."""
+    place = ".".join(filter(None, (action, endpoint)))
+    path = (ENDPOINT,) if endpoint else ()
+    name, _, inner = option.name.partition(".")
+    when = {**when, **_shown_with(f"{place}.{name}"), **_shown_with(f"{place}.{option.name}")}
+    if name in _SWITCHED and inner:
+        switch = _switch(model, name)
+        if inner == _first_of(model, name):
+            yield Drawn(f"{place}.{name}", action, (*path, name), switch, when, first=False, switch=True)
+        when = {**when, f"{place}.{name}": frozenset({"on"})}
+    field, path = f"{place}.{option.name}", (*path, *option.name.split("."))
+    yield Drawn(field, action, path, _adapted(field, option), when, _stands_first(endpoint or action, option))
 
 
-def _ours(action: str, name: str, label: str, help_text: str) -> Drawn:
+def _first_of(model: type[BaseModel], name: str) -> str:
+    return next(each.name.partition(".")[2] for each in offered(model) if each.name.startswith(f"{name}."))
+
+
+def _shown_with(field: str) -> When:
+    return next((when for begin, when in _SHOWN_WITH.items() if field == begin or _inside(begin, field)), {})
+
+
+def _inside(begin: str, field: str) -> bool:
+    return begin.endswith(".") and field.startswith(begin)
+
+
+def _adapted(field: str, option: Option) -> Option:
+    # Keys are what nearly every input waits for.
+    return replace(option, default=["dtmf"]) if field == "input.type" else option
+
+
+def _stands_first(table: str, option: Option) -> bool:
+    named = any(option.name == each or _inside(each, option.name) for each in _FIRST.get(table, ()))
+    return named or (option.required and "." not in option.name)
+
+
+def _switch(model: type[BaseModel], name: str) -> Option:
+    field = next(field for key, field in model.model_fields.items() if (field.alias or key) == name)
+    label, told = name.capitalize(), field.description or ""
+    return Option(name, "flag", label, told, "", False, required=False, form=True, source="Callflows")
+
+
+def _ours(action: str, name: str, label: str, help_text: str, when: When) -> Drawn:
     option = Option(name, "choice", label, help_text, "", None, required=False, form=True, source="Callflows")
-    return Drawn(f"{action}.{name}", action, None, (name,), option)
+    return Drawn(f"{action}.{name}", action, (name,), option, when)
 
 
-def read(path: Iterable[str], stored: Mapping[str, Any]) -> Any:
-    """Return what ``stored`` holds under a path; None for nothing."""
+def in_turn(options: Iterable[Drawn]) -> list[Drawn]:
+    """Return options in an order in which each stands after those that decide whether it is shown."""
+    # What depends on a choice is shown with that choice's own conditions too, and so has more of them.
+    return sorted(options, key=lambda each: len(each.when))
+
+
+def made(value: Any) -> frozenset[str]:
+    """Return the values that a field's value stands for, as ``When`` names them."""
+    if isinstance(value, list | tuple):
+        return frozenset(map(str, value)) or frozenset({""})
+    return frozenset({"on" if value is True else str(value or "")})
+
+
+def read(each: Drawn, stored: Mapping[str, Any]) -> Any:
+    """Return what a step stores for an option; None for nothing."""
+    if each.field == TO:
+        return destination(stored)
     value: Any = stored
-    for name in path:
+    for name in each.path:
         value = value.get(name) if isinstance(value, Mapping) else None
-    return value
+    return (isinstance(value, Mapping) or None) if each.switch else value
 
 
-def write(path: tuple[str, ...], stored: dict[str, Any], value: Any) -> None:
-    """Put ``value`` under a path; None takes it away, and objects that it leaves empty."""
+def destination(stored: Mapping[str, Any]) -> str:
+    """Return what a connect leads to, as ``TO`` names it."""
+    if app := stored.get(APP):
+        return f"{OURS}{app}"
+    endpoint = stored.get(ENDPOINT)
+    return str(endpoint.get("type", "websocket")) if isinstance(endpoint, Mapping) else "websocket"
+
+
+def write(each: Drawn, stored: dict[str, Any], value: Any) -> None:
+    """Store ``value``; None takes it away, and objects that it leaves empty."""
+    if each.field == TO:
+        _lead(stored, value)
+    elif each.switch:
+        there = read(each, stored)
+        if bool(value) != bool(there):
+            _write(each.path, stored, {} if value else None)
+    else:
+        _write(each.path, stored, value)
+
+
+def _write(path: tuple[str, ...], stored: dict[str, Any], value: Any) -> None:
     name, *rest = path
     if rest:
         inner = stored[name] if isinstance(stored.get(name), dict) else {}
-        write(tuple(rest), inner, value)
+        _write(tuple(rest), inner, value)
         value = inner or None
     if value is None:
         stored.pop(name, None)
@@ -110,85 +246,47 @@ def write(path: tuple[str, ...], stored: dict[str, Any], value: Any) -> None:
         stored[name] = value
 
 
+def _lead(stored: dict[str, Any], to: str | None) -> None:
+    """Make a connect lead elsewhere: nothing of another endpoint, or of another app's settings, stays."""
+    app = to.removeprefix(OURS) if to and to.startswith(OURS) else None
+    endpoint = stored.pop(ENDPOINT, None)
+    kept = endpoint if isinstance(endpoint, dict) else {}
+    kind = endpoint_type(to) if to else None
+    if kind != kept.get("type", "websocket"):
+        kept = {}
+    if app != stored.get(APP):
+        stored.pop(SETTINGS, None)
+    _write((APP,), stored, app)
+    if kind:
+        stored[ENDPOINT] = {"type": kind, **{name: each for name, each in kept.items() if name != "type"}}
+
+
 def unknown(stored: Mapping[str, Any], shown: Iterable[Drawn]) -> dict[str, Any]:
     """Return the options that no field shows: they came with an import, and stay."""
-    left: dict[str, Any] = {name: dict(value) if isinstance(value, dict) else value for name, value in stored.items()}
+    left: dict[str, Any] = _copied(stored)
+    fields = [each for each in shown if not each.switch]
+    if any(each.field == TO for each in fields):
+        _write((APP,), left, None)
+        _write((ENDPOINT, "type"), left, None)
+    for each in fields:
+        if each.field != TO:
+            _write(each.path, left, None)
     for each in shown:
-        write(each.path, left, None)
+        if each.switch and read(each, left) and not _at(each.path, left):
+            _write(each.path, left, None)
     return left
+
+
+def _at(path: tuple[str, ...], stored: Any) -> Any:
+    for name in path:
+        stored = stored[name]
+    return stored
+
+
+def _copied(value: Any) -> Any:
+    return {name: _copied(each) for name, each in value.items()} if isinstance(value, Mapping) else value
 
 
 def is_prompt(name: str) -> bool:
     """Whether an option holds the id of an audio prompt, by its name."""
     return name.rpartition(".")[2].endswith(PROMPT)
-
-
-def form_field(each: Drawn, prompts: Choices, header_sets: Choices) -> forms.Field:
-    """Return the field for one option. None is required: a wrong or missing value is told by the option's own check."""
-    option = each.option
-    common: dict[str, Any] = {
-        "label": f"{option.label} ({option.unit})" if option.unit else option.label,
-        "help_text": _help(option),
-        "required": False,
-    }
-    if each.path == (APP,):
-        apps: Choices = [*((name, app.label) for name, app in APPS.items()), (ELSEWHERE, "An address elsewhere")]
-        return forms.ChoiceField(**common, choices=apps, initial=apps[0][0])
-    if each.path == (HEADER_SET,):
-        return forms.TypedChoiceField(**common, coerce=int, empty_value=None, choices=[("", "none"), *header_sets])
-    if is_prompt(option.name):
-        none = "choose a prompt" if option.required else "none"
-        return forms.TypedChoiceField(**common, coerce=int, empty_value=None, choices=[("", none), *prompts])
-    return _by_kind(option, common, each.prefilled)
-
-
-def _by_kind(option: Option, common: dict[str, Any], prefilled: bool) -> forms.Field:
-    if option.default not in (None, "") and not prefilled:
-        hint = {"placeholder": f"{option.default:g}" if isinstance(option.default, float) else str(option.default)}
-    else:
-        hint = {}
-    match option.kind:
-        case "flag":
-            field: forms.Field = forms.BooleanField(**common)
-        case "whole":
-            field = Whole(**common)
-        case "number":
-            field = Number(**common)
-        case "choice":
-            field = _choice(option, common, prefilled)
-        case "texts" if option.choices:
-            field = forms.MultipleChoiceField(
-                **common, choices=[(each, each) for each in option.choices], widget=forms.CheckboxSelectMultiple
-            )
-        case "texts":
-            field = Lines(**common)
-        case "object":
-            field = Json(**common)
-        case "text":
-            field = Text(**common, widget=forms.Textarea(attrs={"rows": 3}) if option.name == "text" else None)
-    field.widget.attrs.update(hint)
-    return field
-
-
-def _choice(option: Option, common: dict[str, Any], prefilled: bool) -> forms.Field:
-    named = {str(each): each for each in option.choices}
-    choices: Choices = [(text, _choice_label(text)) for text in named]
-    if not prefilled:
-        # The sound of a socket has no default at Vonage: we ask for 16 kHz.
-        default = "16 kHz" if option.name == "content-type" else _choice_label(str(option.default or ""))
-        choices.insert(0, ("", f"default ({default})" if default else "default"))
-    return forms.TypedChoiceField(
-        **common, choices=choices, coerce=lambda value: named.get(str(value), value), empty_value=None
-    )
-
-
-def _choice_label(text: str) -> str:
-    return f"{Format.parse(text).rate // 1000} kHz" if text.startswith("audio/l16") else text
-
-
-def _help(option: Option) -> str:
-    low, high = (f"{bound:g}" if bound is not None else "" for bound in (option.minimum, option.maximum))
-    if low in option.help_text and high in option.help_text and low and high:
-        return option.help_text
-    span = f"{low} to {high}." if low and high else f"At least {low}." if low and low != "0" else ""
-    return f"{option.help_text} {span}".strip()

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from callflows.admin.show import readable
-from callflows.admin.step_options import HEADER_SET, is_prompt
+from callflows.admin.step_options import is_prompt
 from callflows.models import AudioPrompt, Branch, CallFlow, HeaderSet, Step
+from callflows.ncco.served import HEADER_SET
 
 
 def used_by(thing: Any) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
+from pathlib import PurePosixPath
 from typing import Any
 
 from django.contrib.admin.views.decorators import staff_member_required
@@ -12,6 +13,7 @@ from django.core.files.storage import default_storage
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
+from django.utils.cache import get_conditional_response
 from django.views.decorators.http import require_safe
 
 from callflows.models import PromptVersion, Recording
@@ -19,6 +21,8 @@ from callflows.models.prompts import sound_version
 from callflows.threads import Threads
 
 BLOCK = 64 * 1024
+# By the kind of file, which we know by its content: what others call it counts for nothing.
+TYPES = {".wav": "audio/wav", ".mp3": "audio/mpeg", ".ogg": "audio/ogg"}
 _THREADS = Threads("files", 4)
 
 
@@ -29,8 +33,11 @@ def sound(request: HttpRequest, signed: str) -> HttpResponseBase:
     found = PromptVersion.objects.filter(pk=version).first() if version else None
     if found is None:
         raise Http404("no such sound, or its address has expired")
-    response = ranged(request, found.wav)
+    # A version never changes: its number is as good as a digest.
+    etag = f'"{found.pk}"'
+    response = get_conditional_response(request, etag=etag) or ranged(request, found.wav, etag)
     response["Cache-Control"] = "public, max-age=86400, immutable"
+    response["ETag"] = etag
     return response
 
 
@@ -44,10 +51,13 @@ def prompt(request: HttpRequest, version: int) -> HttpResponseBase:
 
 @require_safe
 @staff_member_required
-def recording(request: HttpRequest, recording: int) -> HttpResponseBase:
-    """A recording for the page that plays it."""
+def recording(request: HttpRequest, recording: int, kind: str) -> HttpResponseBase:
+    """A recording for the page that plays it; ``kind`` is its file's."""
     _demand(request, "callflows.listen_recording")
-    return _private(ranged(request, str(get_object_or_404(Recording, pk=recording).file.name)))
+    found = get_object_or_404(Recording, pk=recording)
+    if not found.file or found.kind != kind:
+        raise Http404("this recording has no such file")
+    return _private(ranged(request, str(found.file.name)))
 
 
 def _demand(request: HttpRequest, permission: str) -> None:
@@ -61,32 +71,48 @@ def _private(response: HttpResponseBase) -> HttpResponseBase:
     return response
 
 
-def ranged(request: HttpRequest, name: str) -> HttpResponseBase:
-    """Serve a WAV of the storage, whole or the range that is asked for: players seek by ranges."""
+def ranged(request: HttpRequest, name: str, etag: str = "") -> HttpResponseBase:
+    """Serve a sound file of the storage, whole or the range that is asked for: players seek by ranges."""
     try:
         size = default_storage.size(name)
     except FileNotFoundError:
         raise Http404("the file is gone") from None
-    first, last = _range(request.headers.get("Range", ""), size)
-    if first > last:
-        return HttpResponse(status=416, headers={"Content-Range": f"bytes */{size}"})
-    whole = (first, last) == (0, size - 1)
-    response = StreamingHttpResponse(_blocks(name, first, last), content_type="audio/wav", status=200 if whole else 206)
-    if not whole:
-        response["Content-Range"] = f"bytes {first}-{last}/{size}"
-    response["Content-Length"] = str(last - first + 1)
+    first, last = _asked(request, size, etag)
+    if first > last and size:
+        response: HttpResponseBase = HttpResponse(status=416, headers={"Content-Range": f"bytes */{size}"})
+    else:
+        response = _sound(request, name, first, last)
+        response["Content-Length"] = str(last - first + 1)
+        if last - first + 1 < size:
+            response.status_code = 206
+            response["Content-Range"] = f"bytes {first}-{last}/{size}"
     response["Accept-Ranges"] = "bytes"
     return response
 
 
+def _sound(request: HttpRequest, name: str, first: int, last: int) -> HttpResponseBase:
+    content_type = TYPES.get(PurePosixPath(name).suffix, "application/octet-stream")
+    if request.method == "HEAD":
+        return HttpResponse(content_type=content_type)
+    return StreamingHttpResponse(_blocks(name, first, last), content_type=content_type)
+
+
+def _asked(request: HttpRequest, size: int, etag: str) -> tuple[int, int]:
+    """Return the first and last byte that are asked for. A range of a file that is another by now is not meant."""
+    meant = request.method == "GET" and request.headers.get("If-Range", etag) == etag
+    return _range(request.headers.get("Range", "") if meant else "", size)
+
+
 def _range(header: str, size: int) -> tuple[int, int]:
     """Return the first and last byte that a Range header asks for; whatever is no single range is the whole."""
-    found = re.fullmatch(r"bytes=(\d*)-(\d*)", header.strip())
+    found = re.fullmatch(r"bytes=([0-9]{0,18})-([0-9]{0,18})", header.strip())
     if not found or found.groups() == ("", ""):
         return 0, size - 1
     first, last = found.groups()
     if not first:
         return max(0, size - int(last)), size - 1
+    if last and int(last) < int(first):
+        return 0, size - 1
     return int(first), min(int(last) if last else size - 1, size - 1)
 
 

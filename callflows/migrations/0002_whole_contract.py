@@ -45,6 +45,16 @@ class Migration(migrations.Migration):
                 "ordering": ("-at", "-id"),
             },
         ),
+        migrations.AlterModelOptions(
+            name="call",
+            options={
+                "ordering": ("-created", "-id"),
+                "permissions": (
+                    ("place_call", "Can place calls, which cost money"),
+                    ("control_call", "Can control live calls"),
+                ),
+            },
+        ),
         migrations.AddField(
             model_name="application",
             name="api_key",
@@ -55,10 +65,19 @@ class Migration(migrations.Migration):
                 verbose_name="API key",
             ),
         ),
+        migrations.AlterModelOptions(
+            name="timelineentry",
+            options={"ordering": ("at", "key"), "verbose_name_plural": "timeline"},
+        ),
         migrations.AddField(
             model_name="call",
             name="answers",
             field=models.JSONField(blank=True, default=dict),
+        ),
+        migrations.AddField(
+            model_name="call",
+            name="asked",
+            field=models.DateTimeField(null=True),
         ),
         migrations.AddField(
             model_name="call",
@@ -86,8 +105,23 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name="leg",
+            name="bound",
+            field=models.BooleanField(default=False),
+        ),
+        migrations.AddField(
+            model_name="leg",
+            name="seen",
+            field=models.DateTimeField(null=True),
+        ),
+        migrations.AddField(
+            model_name="leg",
             name="since",
             field=models.DateTimeField(null=True),
+        ),
+        migrations.AddField(
+            model_name="line",
+            name="settings",
+            field=models.JSONField(blank=True, default=dict),
         ),
         migrations.AddField(
             model_name="phonenumber",
@@ -120,13 +154,33 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name="refusal",
+            name="seen",
+            field=models.PositiveBigIntegerField(default=0),
+        ),
+        migrations.AddField(
+            model_name="refusal",
             name="sentence",
             field=models.TextField(blank=True),
+        ),
+        migrations.AddField(
+            model_name="refusal",
+            name="since",
+            field=models.DateTimeField(null=True),
         ),
         migrations.AlterField(
             model_name="branch",
             name="outcome",
             field=models.CharField(max_length=200),
+        ),
+        migrations.AddField(
+            model_name="roomstay",
+            name="since",
+            field=models.DateTimeField(null=True),
+        ),
+        migrations.AlterField(
+            model_name="roomstay",
+            name="until",
+            field=models.DateTimeField(null=True),
         ),
         migrations.AlterField(
             model_name="recording",
@@ -148,6 +202,10 @@ class Migration(migrations.Migration):
             model_name="recording",
             name="seconds",
             field=models.FloatField(null=True),
+        ),
+        migrations.AddIndex(
+            model_name="job",
+            index=models.Index(condition=models.Q(("state", "waiting")), fields=["due"], name="job_waiting"),
         ),
         migrations.AddConstraint(
             model_name="recording",

@@ -5,10 +5,11 @@ from __future__ import annotations
 from callflows.models.calls import Call, Leg, RoomStay, StrayEvent, TimelineEntry
 from callflows.models.flows import Branch, CallFlow, FlowVersion, HeaderRow, HeaderSet, Step
 from callflows.models.jobs import Job
-from callflows.models.lines import Line, Recording, SocketRefused
+from callflows.models.lines import Line, SocketRefused
 from callflows.models.numbers import Application, PhoneNumber
 from callflows.models.pace import Pace
 from callflows.models.prompts import AudioPrompt, PromptVersion
+from callflows.models.recordings import Recording
 from callflows.models.refusals import Refusal
 from callflows.models.tokens import SeenToken
 

@@ -9,11 +9,12 @@ from typing import Any
 from django.db import models
 from django.utils import timezone
 
+from callflows.calls.progress import later
 from callflows.models.flows import CallFlow, FlowVersion
 from callflows.models.numbers import Application, PhoneNumber
 from callflows.ncco import flow as core
 from callflows.payloads.answer import AnswerRequest
-from callflows.payloads.events import OUTCOMES, CallEvent, later
+from callflows.payloads.events import OUTCOMES, CallEvent
 
 # The outcome of a call that got the safe NCCO, whatever happens to it later; Vonage has no word for it.
 NOT_SERVED = "not served"
@@ -143,11 +144,17 @@ class Call(Progress):
     answers = models.JSONField(default=dict, blank=True)
     # When we last heard of it; without news for long, Vonage is asked.
     news = models.DateTimeField(default=timezone.now, db_index=True)
+    # When Vonage was last asked, whatever it said: two workers never ask at the same time.
+    asked = models.DateTimeField(null=True)
 
     objects = CallQuerySet.as_manager()
 
     class Meta:
         ordering = ("-created", "-id")
+        permissions = (
+            ("place_call", "Can place calls, which cost money"),
+            ("control_call", "Can control live calls"),
+        )
 
     def __str__(self) -> str:
         return f"{self.caller or 'unknown caller'} to {self.number_text or self.called}"
@@ -164,6 +171,11 @@ class Call(Progress):
             "flow_name": flow.name if flow else "",
             "time_zone": number.time_zone if number else "UTC",
         }
+
+    @property
+    def room_name(self) -> str:
+        """The name of the room in which whoever joins this call meets its caller."""
+        return f"callflows-{self.pk}"
 
     @property
     def first_leg(self) -> Leg | None:
@@ -204,8 +216,12 @@ class Leg(Progress):
     # None: known by its room only, until an event names it.
     uuid = models.CharField(max_length=255, unique=True, null=True)  # noqa: DJ001  (several may be unknown, none equal)
     room = models.CharField("conversation", max_length=255, db_index=True, blank=True)
-    # Since when it is there, by Vonage's clock: a transfer that is told late does not move it back.
+    # When an event first and last told that it is there, by Vonage's clock: a transfer that is told late does not move
+    # it back. None: since it began.
     since = models.DateTimeField(null=True)
+    seen = models.DateTimeField(null=True)
+    # Whether it is known to belong to its call; else it was only met in a room of it, and may turn out to be another's.
+    bound = models.BooleanField(default=False)
     kind = models.CharField(max_length=20, blank=True)
     caller = models.TextField(blank=True)
     called = models.TextField(blank=True)
@@ -232,7 +248,8 @@ class RoomStay(models.Model):
 
     leg = models.ForeignKey(Leg, on_delete=models.CASCADE, related_name="stays")
     room = models.CharField(max_length=255, db_index=True)
-    until = models.DateTimeField()
+    since = models.DateTimeField(null=True)
+    until = models.DateTimeField(null=True)
 
     class Meta:
         ordering = ("id",)
@@ -272,7 +289,8 @@ class TimelineEntry(models.Model):
     reply = models.TextField(blank=True)
 
     class Meta:
-        ordering = ("at", "id")
+        # The key rather than the id: the same events are told in the same order, in whatever order they came.
+        ordering = ("at", "key")
         verbose_name_plural = "timeline"
         constraints = (models.UniqueConstraint(fields=("call", "key"), name="entry_once_in_a_call"),)
 

@@ -13,11 +13,13 @@ from django.core.validators import RegexValidator
 from django.db import models, transaction
 from django.utils import timezone
 
-from callflows.models.prompts import AudioPrompt
+from callflows.models.prompts import AudioPrompt, PromptVersion
 from callflows.ncco import flow as core
 from callflows.ncco.check import flow_problems
-from callflows.ncco.headers import reserved, too_long
+from callflows.ncco.fit import header_excess
+from callflows.ncco.headers import reserved
 from callflows.ncco.problems import InvalidNcco, Problem
+from callflows.ncco.template import longest_value, variables
 
 STEP_NAME = RegexValidator(r"^[a-z0-9][a-z0-9-]*$", "Expected small letters, digits and dashes: main-menu.")
 
@@ -43,10 +45,19 @@ def check_headers(rows: Collection[tuple[str, Any]]) -> None:
     keys = [key for key, _ in rows]
     found += [f"{key!r} stands twice: each header needs a name of its own" for key in set(keys) if keys.count(key) > 1]
     found += [f"{key!r} is a member of Vonage's own, which would overwrite it" for key in reserved(dict(rows))]
-    if reason := too_long(dict(rows)):
-        found.append(f"headers: {reason}")
+    found += [f"headers: {each.message}" for each in header_excess(dict(rows)) if each.severity == "error"]
     if found:
         raise ValidationError(found)
+
+
+def header_warnings(rows: Collection[tuple[str, Any]]) -> list[str]:
+    """Return what callers' values can make of headers: names that no value has, and too many bytes."""
+    headers = dict(rows)
+    unknown = [name for name in dict.fromkeys(variables(headers)) if longest_value(name) is None]
+    return [
+        *(each.message for each in header_excess(headers) if each.severity == "warning"),
+        *(f"no value is called {name!r}: sockets get its default, or nothing" for name in unknown),
+    ]
 
 
 def _no_constant(name: str) -> None:
@@ -111,22 +122,34 @@ class CallFlow(models.Model):
         return core.Flow(
             tuple(step.as_core() for step in self.steps.all()),
             tuple(branch.as_core() for branch in self.branches.all()),
+            self.joinable,
         )
 
-    def problems(self, outcomes: Mapping[str, Collection[str]]) -> list[Problem]:
-        """Return all problems of the draft. ``outcomes``: the named outcomes of each socket app."""
-        published = CallFlow.objects.filter(live__isnull=False).values_list("id", flat=True)
-        return flow_problems(self.draft(), {*published, self.pk}, outcomes)
+    def problems(self, outcomes: Mapping[str, Collection[str]], old: FlowVersion | None = None) -> list[Problem]:
+        """Return all problems of the draft, or those that an old version has today.
 
-    def publish(self, outcomes: Mapping[str, Collection[str]], by: User | None = None) -> FlowVersion:
-        """Make the draft what the next call is served. Raises InvalidNcco with all problems if it has errors."""
+        ``outcomes``: the named outcomes of each socket app.
+        """
+        published = CallFlow.objects.filter(live__isnull=False).values_list("id", flat=True)
+        content = core.Flow.from_json(old.document) if old else self.draft()
+        lost = lost_sounds(content) if old else []
+        return [*flow_problems(content, {*published, self.pk}, outcomes), *lost]
+
+    def publish(
+        self, outcomes: Mapping[str, Collection[str]], by: User | None = None, old: FlowVersion | None = None
+    ) -> FlowVersion:
+        """Make the draft what the next call is served; or, to roll back, the content of an old version as a new one.
+
+        Raises InvalidNcco with all problems if it has errors.
+        """
         with transaction.atomic():
             CallFlow.objects.select_for_update().get(pk=self.pk)
-            if wrong := [each for each in self.problems(outcomes) if each.severity == "error"]:
+            if wrong := [each for each in self.problems(outcomes, old) if each.severity == "error"]:
                 raise InvalidNcco(wrong)
             newest = self.versions.first()
             number = newest.number + 1 if newest else 1
-            version = self.versions.create(number=number, document=self.draft().to_json(), published_by=by)
+            document = old.document if old else self.draft().to_json()
+            version = self.versions.create(number=number, document=document, published_by=by)
             self.live = version
             self.save(update_fields=["live"])
         return version
@@ -134,7 +157,20 @@ class CallFlow(models.Model):
     @property
     def unpublished(self) -> bool:
         """Whether the draft differs from what callers get."""
-        return self.live is None or self.live.document != self.draft().to_json()
+        return self.live is None or core.Flow.from_json(self.live.document) != self.draft()
+
+
+def lost_sounds(flow: core.Flow) -> list[Problem]:
+    """Return a problem for each step that plays a prompt's version that is not there any more."""
+    named = {
+        (f"{step.name}.{name}", prompt["version"])
+        for step in flow.steps
+        for name, prompt in step.prompts()
+        if isinstance(prompt.get("version"), int)
+    }
+    there = set(PromptVersion.objects.filter(pk__in={version for _, version in named}).values_list("pk", flat=True))
+    message = "plays a prompt that was deleted: choose another one in the draft, and publish that"
+    return [Problem(path, "error", message) for path, version in sorted(named) if version not in there]
 
 
 class GoesOn(models.Model):
@@ -212,7 +248,7 @@ def resolved(options: dict[str, Any]) -> dict[str, Any]:
     found = {name: _resolved_one(name, value) for name, value in options.items() if name != "headerSet"}
     if (header_set := options.get("headerSet")) is not None:
         chosen = HeaderSet.objects.prefetch_related("rows").filter(pk=header_set).first()
-        found["headers"] = chosen.values() if chosen else {}
+        found["endpoint"] = {**found.get("endpoint", {}), "headers": chosen.values() if chosen else {}}
     return found
 
 

@@ -1,22 +1,17 @@
-"""Knows lines: the audio sockets of calls, the tokens that let them in, and their recordings."""
+"""Knows lines: the audio sockets of calls, and the tokens that let them in."""
 
 from __future__ import annotations
 
 import secrets
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from django.core import signing
-from django.core.files import File
 from django.db import models, transaction
 from django.utils import timezone
 
-from callflows.audio.wavfile import is_locked, repair
 from callflows.models.calls import Call, Leg, TimelineEntry
 from callflows.models.flows import FlowVersion
-from callflows.models.jobs import job
 from callflows.ncco.flow import Place
 
 # How long the socket may come after the latest end of the actions before it; with no such end, two hours.
@@ -102,6 +97,8 @@ class Line(models.Model):
     # How the app ended; empty while it runs, and when the socket was lost.
     outcome = models.CharField(max_length=50, blank=True)
     figures = models.JSONField(default=dict, blank=True)
+    # What the app of a socket that joined a running call was told; other sockets' settings stand in their step.
+    settings = models.JSONField(default=dict, blank=True)
 
     objects = LineQuerySet.as_manager()
 
@@ -110,6 +107,11 @@ class Line(models.Model):
 
     def __str__(self) -> str:
         return f"{self.app} {self.id}"
+
+    @property
+    def joined(self) -> bool:
+        """Whether it was called into a running call, by no step of a flow."""
+        return not self.step
 
     @property
     def token(self) -> str:
@@ -128,82 +130,3 @@ class Line(models.Model):
                 state=Line.State.CLOSED, closed=now, outcome=outcome, figures=figures
             )
             TimelineEntry.objects.bulk_create(notes)
-
-
-@job
-def keep_recording(line: str) -> None:
-    """Move a line's finished recording to the storage."""
-    Recording.objects.keep(line)
-
-
-class RecordingQuerySet(models.QuerySet["Recording"]):
-    def keep(self, line_id: str) -> Recording | None:
-        """Move a finished recording from ``recordings/open`` to the storage; None when there is nothing to keep.
-
-        Safe to repeat, and at several workers: the row is made once.
-        """
-        path = open_path(line_id)
-        line = Line.objects.select_related("call").filter(pk=line_id).first()
-        if line is None or not path.exists() or is_locked(path):
-            return None
-        seconds = repair(path)
-        if not seconds:
-            path.unlink(missing_ok=True)
-            return None
-        with transaction.atomic():
-            recording, made = self.get_or_create(line=line, defaults={"call": line.call, "seconds": seconds})
-            if made:
-                with path.open("rb") as file:
-                    recording.file.save(f"{line_id}.wav", File(file), save=False)
-                recording.save()
-                text = f"{seconds:.1f} s kept"
-                line.call.note(TimelineEntry.Kind.RECORDING, text, line=line, data={"recording": recording.pk})
-        path.unlink(missing_ok=True)
-        return recording
-
-    def repair(self) -> int:
-        """Keep the recordings whose worker died; return how many. Those still being written are locked, and left."""
-        folder = Path(settings.RECORDINGS_OPEN)
-        found = sorted(folder.glob("*.wav")) if folder.is_dir() else []
-        kept = [self.keep(path.stem) for path in found]
-        lost = Line.objects.filter(pk__in=[each.line_id for each in kept if each], state=Line.State.OPEN)
-        lost.update(state=Line.State.LOST, closed=timezone.now())
-        return sum(1 for each in kept if each)
-
-
-def open_path(line_id: str) -> Path:
-    """Return where a line's recording is written while it lasts."""
-    return Path(settings.RECORDINGS_OPEN) / f"{line_id}.wav"
-
-
-class Recording(models.Model):
-    """What was said: on a line (``others`` left and ``us`` right, in one WAV), or as Vonage recorded it.
-
-    Vonage's have no line, and no file until it was fetched; ``transcript`` is its JSON, once that was fetched.
-    """
-
-    class Source(models.TextChoices):
-        LINE = "line", "audio socket"
-        VONAGE = "vonage", "recorded by Vonage"
-        SPEECH = "speech", "speech input"
-
-    call = models.ForeignKey(Call, on_delete=models.CASCADE, related_name="recordings")
-    line = models.OneToOneField(Line, on_delete=models.CASCADE, null=True, blank=True, related_name="recording")
-    source = models.CharField(max_length=10, choices=Source, default=Source.LINE)
-    # Vonage's recording_uuid; None for our own. It is not the id of the file in the address.
-    recording_uuid = models.CharField(max_length=255, null=True, blank=True)  # noqa: DJ001  (several have none)
-    url = models.TextField(blank=True)
-    file = models.FileField(upload_to="recordings/kept", blank=True)
-    seconds = models.FloatField(null=True)
-    transcript = models.JSONField(null=True, blank=True)
-    made = models.DateTimeField(auto_now_add=True)
-
-    objects = RecordingQuerySet.as_manager()
-
-    class Meta:
-        ordering = ("id",)
-        permissions = (("listen_recording", "Can listen to recordings"),)
-        constraints = (models.UniqueConstraint(fields=("call", "recording_uuid"), name="recording_once_in_a_call"),)
-
-    def __str__(self) -> str:
-        return f"{self.seconds:.1f} s" if self.seconds is not None else self.get_source_display()

@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
-import logging
+from datetime import datetime
 
-from django.db import DatabaseError, models
+from django.db import IntegrityError, models, transaction
+from django.db.models.functions import Least
 from django.utils import timezone
-
-log = logging.getLogger(__name__)
 
 
 class RefusalQuerySet(models.QuerySet["Refusal"]):
-    def count_up(self, reason: str) -> None:
-        """Count one more; a database that cannot is no reason to answer otherwise."""
-        try:
-            refusal, _ = self.get_or_create(reason=reason)
-            self.filter(pk=refusal.pk).update(times=models.F("times") + 1, last=timezone.now())
-        except DatabaseError:
-            log.exception("could not count a refusal (%s)", reason)
+    def count_up(self, reason: str, sentence: str = "", times: int = 1, at: datetime | None = None) -> None:
+        """Count ``times`` more for one reason, the last of them told ``sentence``."""
+        if not self._more(reason, sentence, times, at or timezone.now()):
+            try:
+                with transaction.atomic():
+                    self.create(reason=reason)
+            except IntegrityError:
+                # Another worker was first.
+                pass
+            self._more(reason, sentence, times, at or timezone.now())
+
+    def _more(self, reason: str, sentence: str, times: int, at: datetime) -> int:
+        since = models.Case(models.When(times=models.F("seen"), then=models.Value(at)), default=models.F("since"))
+        return self.filter(reason=reason).update(
+            times=models.F("times") + times, sentence=sentence, last=at, since=since
+        )
+
+    def unseen(self) -> RefusalQuerySet:
+        """The reasons for which webhooks were refused since somebody last looked, the latest first."""
+        return self.filter(times__gt=models.F("seen")).order_by("-last")
+
+    def see(self, reason: str, times: int) -> None:
+        """Take note that somebody saw the first ``times`` of a reason; those that came since stay unseen."""
+        known = models.Value(min(times, models.PositiveBigIntegerField.MAX_BIGINT))
+        self.filter(reason=reason, seen__lt=times).update(seen=Least(models.F("times"), known))
 
 
 class Refusal(models.Model):
@@ -28,6 +45,9 @@ class Refusal(models.Model):
     sentence = models.TextField(blank=True)
     times = models.PositiveBigIntegerField(default=0)
     last = models.DateTimeField(default=timezone.now)
+    # How many of them somebody saw, and when the first after those came.
+    seen = models.PositiveBigIntegerField(default=0)
+    since = models.DateTimeField(null=True)
 
     objects = RefusalQuerySet.as_manager()
 
@@ -36,3 +56,7 @@ class Refusal(models.Model):
 
     def __str__(self) -> str:
         return f"{self.reason}: {self.times}"
+
+    @property
+    def unseen(self) -> int:
+        return self.times - self.seen

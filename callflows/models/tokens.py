@@ -2,8 +2,31 @@
 
 from __future__ import annotations
 
-from django.db import models
+from datetime import datetime, timedelta
+
+from django.db import IntegrityError, models, transaction
 from django.utils import timezone
+
+# After this long a token is refused for its age (five minutes, and the clock's half), so it need not be remembered.
+KEPT_SECONDS = 3600
+
+
+class SeenTokenQuerySet(models.QuerySet["SeenToken"]):
+    def admit(self, jti: str, body: str) -> bool:
+        """Remember a token and return True; when it came before, return whether its body is the same.
+
+        In the transaction of the work: a token whose work is rolled back has not been seen. One query for a new token.
+        """
+        try:
+            with transaction.atomic():
+                self.create(jti=jti, body=body)
+        except IntegrityError:
+            return self.filter(jti=jti, body=body).exists()
+        return True
+
+    def forget(self, now: datetime) -> int:
+        """Remove the tokens that are too old to come again; return how many."""
+        return self.filter(at__lt=now - timedelta(seconds=KEPT_SECONDS)).delete()[0]
 
 
 class SeenToken(models.Model):
@@ -12,6 +35,8 @@ class SeenToken(models.Model):
     jti = models.CharField(max_length=255, primary_key=True)
     body = models.CharField(max_length=64)
     at = models.DateTimeField(default=timezone.now, db_index=True)
+
+    objects = SeenTokenQuerySet.as_manager()
 
     class Meta:
         ordering = ("-at",)

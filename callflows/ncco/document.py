@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -10,58 +11,37 @@ from pydantic_core import ErrorDetails
 
 from callflows.ncco.actions import ACTIONS
 from callflows.ncco.endpoints import ENDPOINTS
-from callflows.ncco.option import Option, options
-from callflows.ncco.problems import Problem, shown
+from callflows.ncco.problems import OURS, REFERENCE, Problem, member, shown
 from callflows.ncco.rules import across, within
+from callflows.ncco.tolerated import doubts, meant, table, unknown
+from callflows.ncco.wording import message
 
-_WORDS = {
-    "missing": "is required",
-    "string_type": "expected text, got {got}",
-    "int_type": "expected a whole number, got {got}",
-    "int_from_float": "expected a whole number, got {got}",
-    "float_type": "expected a number, got {got}",
-    "bool_type": "expected true or false, got {got}",
-    "list_type": "expected a list, got {got}",
-    "dict_type": "expected an object, got {got}",
-    "model_type": "expected an object, got {got}",
-    "greater_than_equal": "expected at least {ge}, got {got}",
-    "less_than_equal": "expected at most {le}, got {got}",
-    "literal_error": "expected {expected}, got {got}",
-    "too_long": "expected exactly one entry, got {actual_length}",
-    "too_short": "expected exactly one entry, got none",
-    "string_too_short": "expected at least {min_length} characters, got {got}",
-    "string_too_long": "expected at most {max_length} characters, got more",
-    "string_pattern_mismatch": "expected {form}, got {got}",
+# More than any payload needs, and less than makes Python's own JSON fail.
+DEEPEST = 100
+
+# Names that are no action, and what to do instead.
+_NO_ACTIONS = {
+    "pay": "Vonage has taken that preview back, and it must go",
+    "text": "the action that speaks is called talk",
+    "hangup": "the call ends by itself after the last action",
 }
 
-_FORMS = {
-    r"^https?://\S+$": "an address that begins with https:// or http://",
-    r"^wss?://\S+$": "an address that begins with wss:// or ws://",
-    r"^[0-9*#]$": "one of the keys 0 to 9, * and #",
-    r"^[\x20-\x7e]+$": "printable ASCII characters",
-}
 
-# Vonage's own examples quote numbers and flags ("timeout": "45"): it tolerates that, so we only warn.
-_QUOTED = {"int_type", "float_type", "bool_type"}
-
-
-def problems(document: object) -> list[Problem]:
+def problems(document: object, *, own: Collection[str] | None = None) -> list[Problem]:
     """Return everything wrong with an NCCO; an empty list means that Vonage accepts it as it is.
 
     ``error`` makes Vonage refuse the whole document; ``warning`` is a form about which the sources disagree, or
-    that works with a catch.
+    that works with a catch. ``own`` are the account's numbers, where they are known: a call out from another one
+    shows an unknown caller.
     """
     if not isinstance(document, list):
-        return [
-            Problem(
-                "$",
-                "error",
-                f"expected a list of actions, got {shown(document)}",
-                "NCCO reference",
-            )
-        ]
-    found = [problem for place, each in enumerate(document) for problem in _action(each, f"$[{place}]")]
-    return found + list(across(document))
+        return [Problem("$", "error", f"expected a list of actions, got {_kind(document)}", REFERENCE)]
+    carried = list(_carried(document))
+    if any(each.path == "$" for each in carried):
+        return carried
+    found = [problem for place, each in enumerate(document) for problem in _action(each, f"$[{place}]", own)]
+    told = {each.path for each in found}
+    return [*found, *(each for each in carried if each.path not in told), *across(document)]
 
 
 def errors(document: object) -> list[Problem]:
@@ -69,108 +49,115 @@ def errors(document: object) -> list[Problem]:
     return [problem for problem in problems(document) if problem.severity == "error"]
 
 
-def _action(value: object, path: str) -> Iterator[Problem]:
+def _kind(document: object) -> str:
+    """A long value that is no list is told by its kind: the document may be nested without end."""
+    return "an object" if isinstance(document, dict) and document else shown(document)
+
+
+def _carried(document: object) -> Iterator[Problem]:
+    """Yield what JSON or UTF-8 cannot carry; a problem of ``$`` when the rest cannot be looked at."""
+    waiting: list[tuple[str, object, int]] = [("$", document, 0)]
+    while waiting:
+        path, value, depth = waiting.pop()
+        if depth > DEEPEST:
+            yield Problem("$", "error", f"expected at most {DEEPEST} levels of nesting, got more", OURS)
+            return
+        if isinstance(value, float) and not math.isfinite(value):
+            yield Problem(path, "error", f"expected a number that JSON has, got {value!r}", "RFC 8259")
+        elif isinstance(value, str) and not _is_unicode(value):
+            yield Problem(path, "warning", f"expected whole characters, got {shown(value)}: half of one", "RFC 8259")
+        elif isinstance(value, dict):
+            waiting += [(member(path, name), inner, depth + 1) for name, inner in value.items()]
+        elif isinstance(value, list):
+            waiting += [(member(path, place), inner, depth + 1) for place, inner in enumerate(value)]
+
+
+def _is_unicode(text: str) -> bool:
+    return text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
+def _action(value: object, path: str, own: Collection[str] | None) -> Iterator[Problem]:
     if not isinstance(value, dict):
-        yield Problem(path, "error", f"expected an action, got {shown(value)}", "NCCO reference")
+        yield Problem(path, "error", f"expected an action, got {shown(value)}", REFERENCE)
         return
-    name = value.get("action")
-    model = ACTIONS.get(name) if isinstance(name, str) else None
-    if model is None:
-        known = ", ".join(ACTIONS)
-        yield Problem(
-            f"{path}.action",
-            "error",
-            f"expected one of {known}, got {shown(name)}",
-            "NCCO reference",
-        )
-        return
-    yield from checked(model, value, path)
-    yield from within(value, path)
-    if model is ACTIONS["connect"] and isinstance(value.get("endpoint"), list):
+    yield from _named(ACTIONS, "action", value, path)
+    yield from within(value, path, own)
+    if value.get("action") == "connect" and isinstance(value.get("endpoint"), list):
         for place, endpoint in enumerate(value["endpoint"]):
-            yield from _endpoint(endpoint, f"{path}.endpoint[{place}]")
+            if isinstance(endpoint, dict):
+                yield from _named(ENDPOINTS, "type", endpoint, f"{path}.endpoint[{place}]")
 
 
-def _endpoint(value: object, path: str) -> Iterator[Problem]:
-    if not isinstance(value, dict):
-        return
-    kind = value.get("type")
-    model = ENDPOINTS.get(kind) if isinstance(kind, str) else None
-    if model is None:
-        known = ", ".join(ENDPOINTS)
-        yield Problem(
-            f"{path}.type",
-            "error",
-            f"expected one of {known}, got {shown(kind)}",
-            "NCCO reference",
-        )
-        return
-    yield from checked(model, value, path)
+def _named(models: Mapping[str, type[BaseModel]], by: str, value: dict[str, Any], path: str) -> Iterator[Problem]:
+    """Check an object by the model that its ``action`` or ``type`` names."""
+    name = value.get(by)
+    model = models.get(name) if isinstance(name, str) else None
+    if model is not None:
+        yield from checked(model, value, path)
+    elif by not in value:
+        yield Problem(f"{path}.{by}", "error", f"is required: one of {', '.join(models)}", REFERENCE)
+    else:
+        words = f"expected one of {', '.join(models)}, got {shown(name)}{_instead(models, name)}"
+        yield Problem(f"{path}.{by}", "error", words, REFERENCE)
+
+
+def _instead(models: Mapping[str, type[BaseModel]], name: object) -> str:
+    if not isinstance(name, str):
+        return ""
+    if name.strip().lower() in models:
+        return f": its name is {name.strip().lower()}"
+    return f": {_NO_ACTIONS[name]}" if models is ACTIONS and name in _NO_ACTIONS else ""
 
 
 def checked(model: type[BaseModel], value: dict[str, Any], path: str) -> Iterator[Problem]:
-    """Yield what is wrong with one object by its model: wrong values, and options that nobody knows."""
-    if found := _errors(model, value):
-        yield from _wrong(model, value, path, found)
-    yield from _unknown(model, value, path)
-
-
-def _wrong(model: type[BaseModel], value: dict[str, Any], path: str, found: list[ErrorDetails]) -> Iterator[Problem]:
-    known = {each.name: each for each in options(model)}
-    tolerated = {error["loc"] for error in found} - {error["loc"] for error in _errors(model, value, strict=False)}
+    """Yield what is wrong with one object by its model: wrong and doubtful values, and options that nobody knows."""
+    found = _errors(model, value)
+    plain = value
     for error in found:
-        lenient = error["loc"] in tolerated and error["type"] in _QUOTED and isinstance(error["input"], str)
-        yield Problem(
-            path + _suffix(error["loc"]),
-            "warning" if lenient else "error",
-            _message(error),
-            _source(known, error),
-        )
+        for instead in meant(error, table(model).get(_name(error))):
+            plain = _replaced(plain, error["loc"], instead)
+    left = _errors(model, plain) if plain is not value else found
+    wrong = {error["loc"] for error in left}
+    for error in found:
+        if error["loc"] not in wrong:
+            yield _problem(model, error, path, "warning")
+    for error in left:
+        if not _is_doubtful(model, error):
+            yield _problem(model, error, path, "error")
+    yield from doubts(model, plain, path)
+    yield from unknown(model, value, path)
 
 
-def _errors(model: type[BaseModel], value: object, *, strict: bool = True) -> list[ErrorDetails]:
+def _errors(model: type[BaseModel], value: object) -> list[ErrorDetails]:
     try:
-        model.model_validate(value, strict=strict)
+        model.model_validate(value, strict=True)
     except ValidationError as error:
         return error.errors(include_url=False)
     return []
 
 
-def _unknown(model: type[BaseModel], value: dict[str, Any], path: str) -> Iterator[Problem]:
-    fields = {field.alias or name: field for name, field in model.model_fields.items()}
-    for name, inner in value.items():
-        if name not in fields:
-            known = ", ".join(fields)
-            yield Problem(
-                f"{path}.{name}",
-                "warning",
-                f"an option that Vonage does not document; known are {known}",
-            )
-        elif isinstance(inner, dict) and (nested := _nested(fields[name].annotation)):
-            yield from _unknown(nested, inner, f"{path}.{name}")
+def _replaced(value: Any, location: tuple[int | str, ...], instead: Any) -> Any:
+    """Return a copy of ``value`` with another part at ``location``."""
+    if not location:
+        return instead
+    copy = value.copy()
+    copy[location[0]] = _replaced(copy[location[0]], location[1:], instead)
+    return copy
 
 
-def _nested(annotation: Any) -> type[BaseModel] | None:
-    candidates = (annotation, *getattr(annotation, "__args__", ()))
-    return next(
-        (each for each in candidates if isinstance(each, type) and issubclass(each, BaseModel)),
-        None,
-    )
+def _is_doubtful(model: type[BaseModel], error: ErrorDetails) -> bool:
+    """Whether a value that is no choice is one of those that ``doubts`` warns of."""
+    option = table(model).get(_name(error))
+    return option is not None and isinstance(error["input"], str) and error["input"] in option.doubtful
 
 
-def _suffix(location: tuple[int | str, ...]) -> str:
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+def _name(error: ErrorDetails) -> str:
+    """``("dtmf", "maxDigits")`` -> ``dtmf.maxDigits``, as options are called."""
+    return ".".join(part for part in error["loc"] if isinstance(part, str))
 
 
-def _message(error: ErrorDetails) -> str:
-    words = _WORDS.get(error["type"])
-    if words is None:
-        return error["msg"]
-    context = error.get("ctx", {})
-    form = _FORMS.get(context.get("pattern", ""), f"the form {context.get('pattern')}")
-    return words.format(**{**context, "form": form, "got": shown(error["input"])})
-
-
-def _source(known: dict[str, Option], error: ErrorDetails) -> str:
-    name = ".".join(str(part) for part in error["loc"] if isinstance(part, str))
-    return known[name].source if name in known else "NCCO reference"
+def _problem(model: type[BaseModel], error: ErrorDetails, path: str, severity: Any) -> Problem:
+    for part in error["loc"]:
+        path = member(path, part)
+    option = table(model).get(_name(error))
+    return Problem(path, severity, message(error), option.source if option else REFERENCE)

@@ -18,7 +18,11 @@ def longest(actions: Iterable[dict[str, Any]], stream_seconds: Mapping[str, floa
     """
     total = 0.0
     for action in actions:
-        seconds = _longest(action, stream_seconds)
+        try:
+            seconds = _longest(action, stream_seconds)
+        except (ValueError, TypeError, AttributeError):
+            # A value that is no number: the document is refused for it, with a better sentence than ours.
+            seconds = _UNBOUNDED
         if seconds is None:
             return _UNBOUNDED
         total += seconds
@@ -33,12 +37,25 @@ def _longest(action: dict[str, Any], stream_seconds: Mapping[str, float]) -> flo
             url = (action.get("streamUrl") or [""])[0]
             return _repeated(stream_seconds.get(url), action)
         case "input":
-            dtmf = action.get("dtmf") or {}
-            return float(dtmf.get("timeOut", 3)) * (int(dtmf.get("maxDigits", 4)) + 1)
+            return _input(action)
         case "record":
             return _record(action)
+        case "wait":
+            return min(max(float(action.get("timeout", 10)), 0.1), 7200.0)
+        case "notify":
+            return 0.0
         case _:
             return _UNBOUNDED
+
+
+def _input(action: dict[str, Any]) -> float:
+    """Keys and speech together end with the first result; how their limits play together is not documented."""
+    if action.get("mode", "synchronous") != "synchronous":
+        return 0.0
+    kinds, dtmf, speech = action.get("type") or (), action.get("dtmf") or {}, action.get("speech") or {}
+    keys = float(dtmf.get("timeOut", 3)) * (int(dtmf.get("maxDigits", 4)) + 1)
+    words = float(speech.get("startTimeout", 10)) + float(speech.get("maxDuration", 60))
+    return (keys if "dtmf" in kinds else 0.0) + (words if "speech" in kinds else 0.0)
 
 
 def _talk(text: str) -> float | None:

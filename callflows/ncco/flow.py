@@ -6,11 +6,16 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from callflows.ncco.phrases import meant
+
 TargetKind = Literal["next", "end", "step", "flow"]
 
-# What can come of a step besides digits and the outcomes that a socket app names.
+# What can come of a step besides digits, phrases, and the outcomes that a socket app names.
 NOTHING = "nothing"
 WRONG = "wrong"
+NOTIFIED = "notified"
+# Who picked up, where Vonage listens for it: a phone that a connect dials, or a call out, at its flow's first step.
+ANSWERED_BY = ("human", "machine", "beep")
 CONNECT_OUTCOMES = (
     "timeout",
     "failed",
@@ -39,7 +44,10 @@ END = Target("end")
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One action of a flow; ``options`` are Vonage's, as it spells them, and ours (prompt, app, settings)."""
+    """One action of a flow; ``options`` are Vonage's, as it spells them, and ours (prompt, app, settings).
+
+    A connect has its one endpoint as an object under ``endpoint``; without one it leads to an audio socket.
+    """
 
     name: str
     action: str
@@ -47,9 +55,24 @@ class Step:
     then: Target = NEXT
 
     @property
+    def endpoint(self) -> str:
+        """The type of endpoint that a connect leads to; empty for other actions."""
+        found = self.options.get("endpoint")
+        inner = found if isinstance(found, dict) else {}
+        return str(inner.get("type", "websocket")) if self.action == "connect" else ""
+
+    def prompts(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Yield the prompts that a stream or an app plays, with the option that names each."""
+        if self.action == "stream":
+            named = {name: value for name, value in self.options.items() if name == "prompt"}
+        else:
+            named = self.options.get("settings") or {} if self.endpoint == "websocket" else {}
+        yield from ((name, value) for name, value in named.items() if isinstance(value, dict) and "version" in value)
+
+    @property
     def stops(self) -> bool:
-        """Whether nothing may stand after it: the socket is the rest of the document."""
-        return self.action == "connect"
+        """Whether nothing may stand after it: a socket, or another conversation, is the rest of the document."""
+        return self.action == "transfer" or self.endpoint == "websocket"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +87,14 @@ class Branch:
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """What callers meet: steps in order, the first one is the entry, and the branches of all of them."""
+    """What callers meet: steps in order, the first one is the entry, and the branches of all of them.
+
+    ``joinable``: callers, and whom they are connected to, meet in a room that others can join.
+    """
 
     steps: tuple[Step, ...] = ()
     branches: tuple[Branch, ...] = ()
+    joinable: bool = False
 
     def step(self, name: str) -> Step | None:
         return next((each for each in self.steps if each.name == name), None)
@@ -76,10 +103,15 @@ class Flow:
         place = self.steps.index(step) + 1
         return self.steps[place] if place < len(self.steps) else None
 
+    def named(self) -> set[str]:
+        """Return the names of the steps to which a branch or a ``then`` leads by name."""
+        return {each.target.step for each in self.branches} | {each.then.step for each in self.steps}
+
     def to_json(self) -> dict[str, Any]:
         return {
             "steps": [asdict(each) for each in self.steps],
             "branches": [asdict(each) for each in self.branches],
+            "joinable": self.joinable,
         }
 
     @classmethod
@@ -87,6 +119,7 @@ class Flow:
         return cls(
             tuple(Step(**{**each, "then": Target(**each["then"])}) for each in value["steps"]),
             tuple(Branch(**{**each, "target": Target(**each["target"])}) for each in value["branches"]),
+            bool(value.get("joinable", False)),
         )
 
 
@@ -107,20 +140,30 @@ class Place:
     step: Step
     attempt: int = 1
 
+    @property
+    def in_room(self) -> bool:
+        """Whether the caller waits in a room of its own for the endpoint, which we call into it ourselves."""
+        return self.version.flow.joinable and self.step.action == "connect"
+
+    @property
+    def stops(self) -> bool:
+        """Whether the document ends with it; what comes after a room, we send when its time has come."""
+        return self.step.stops or self.in_room
+
 
 VersionOf = Callable[[int], Version | None]
 
 
 def walk(start: Place, version_of: VersionOf) -> Iterator[Place]:
-    """Yield the places of one document: from ``start`` along ``then``, up to a socket connect, the end, or a place
-    that was passed already (a document cannot go round).
+    """Yield the places of one document: from ``start`` along ``then``, up to one that stops, the end, or a place that
+    was passed already (a document cannot go round).
     """
     place: Place | None = start
     passed: set[tuple[int, str]] = set()
     while place and (place.version.flow_id, place.step.name) not in passed:
         yield place
         passed.add((place.version.flow_id, place.step.name))
-        place = None if place.step.stops else follow(place.version, place.step.then, version_of, place.step)
+        place = None if place.stops else follow(place.version, place.step.then, version_of, place.step)
 
 
 def follow(version: Version, target: Target, version_of: VersionOf, here: Step | None = None) -> Place | None:
@@ -138,14 +181,35 @@ def follow(version: Version, target: Target, version_of: VersionOf, here: Step |
     return Place(version, step) if step else None
 
 
-def choose(flow: Flow, step: str, outcomes: Sequence[str], attempt: int) -> Branch | None:
-    """Return the first branch of ``step`` that one of ``outcomes`` takes, the most telling outcome first."""
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a caller said, as one alternative of speech recognition has it: an outcome that fits only nearly."""
+
+    text: str
+
+
+def choose(flow: Flow, step: str, outcomes: Sequence[str | Said], attempt: int) -> Branch | None:
+    """Return the branch of ``step`` that one of ``outcomes`` takes, the most telling outcome first.
+
+    Of several branches for the same outcome the first counts that still holds at this ``attempt``.
+    """
+    held = [each for each in flow.branches if each.step == step and (each.at_most is None or attempt <= each.at_most)]
     for outcome in outcomes:
-        for branch in flow.branches:
-            fits = branch.step == step and branch.outcome == outcome
-            if fits and (branch.at_most is None or attempt <= branch.at_most):
-                return branch
+        fitting = _spoken(held, outcome.text) if isinstance(outcome, Said) else _exact(held, outcome)
+        if fitting is not None:
+            return fitting
     return None
+
+
+def _exact(branches: Sequence[Branch], outcome: str) -> Branch | None:
+    return next((each for each in branches if each.outcome == outcome), None)
+
+
+def _spoken(branches: Sequence[Branch], text: str) -> Branch | None:
+    """Return the branch whose phrase or digits a caller meant; None as well when that could be one of several."""
+    phrases = list(dict.fromkeys(each.outcome for each in branches if each.outcome not in (NOTHING, WRONG)))
+    found = [_exact(branches, phrase) for phrase in meant(text, phrases)]
+    return found[0] if found and len({each.target for each in found if each}) == 1 else None
 
 
 def retried(origin: Place, place: Place) -> Place:

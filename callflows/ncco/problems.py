@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 Severity = Literal["error", "warning"]
+
+# Who says so: Vonage's NCCO reference, Vonage's OpenAPI of the calls' REST interface, Vonage's SDKs, people's tests on
+# the live platform, or ourselves.
+REFERENCE = "NCCO reference"
+OPENAPI = "Voice OpenAPI"
+SDK = "Vonage's SDKs"
+LIVE_TESTS = "live tests of 2026-09"
+OURS = "Callflows"
+
+_SHOWN = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +32,7 @@ class Problem:
     path: str
     severity: Severity
     message: str
-    source: str = ""
+    source: str = OURS
 
 
 class InvalidNcco(ValueError):
@@ -33,5 +45,16 @@ class InvalidNcco(ValueError):
 
 def shown(value: object) -> str:
     """Return ``value`` as an error message quotes it: short, and never a whole document."""
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return _short(repr(value))
+
+
+def member(path: str, name: object) -> str:
+    """Return the path of a member or an entry: ``$[0].text``, ``$[0]``, and ``$["a b"]`` for an odd name."""
+    if isinstance(name, int):
+        return f"{path}[{name}]"
+    text = str(name)
+    return f"{path}.{text}" if re.fullmatch(r"[\w-]{1,60}", text) else f"{path}[{_short(json.dumps(text))}]"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."

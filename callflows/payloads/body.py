@@ -42,6 +42,12 @@ def from_query(query: Mapping[str, str]) -> dict[str, Any]:
     return _clean({name: _opened(name, value) for name, value in query.items()})
 
 
+def unopened(query: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return a sentence for each nested member of a GET's object that was no JSON, and was kept as text."""
+    texts = ((name, query[name]) for name in _NESTED if isinstance(query.get(name), str))
+    return tuple(f"{name}: expected JSON, got text, which is kept" for name, text in texts if _looks_nested(text))
+
+
 def digest(body: Mapping[str, Any]) -> str:
     """Return the SHA-256 of the body in one canonical form: equal for repeats, whatever their order and spaces."""
     text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
@@ -49,12 +55,16 @@ def digest(body: Mapping[str, Any]) -> str:
 
 
 def _opened(name: str, value: str) -> Any:
-    if name not in _NESTED or not value.lstrip().startswith(("{", "[")):
+    if name not in _NESTED or not _looks_nested(value):
         return value
     try:
         return json.loads(value, parse_constant=_no_constant, parse_float=_finite)
     except (ValueError, RecursionError):
         return value
+
+
+def _looks_nested(text: str) -> bool:
+    return text.lstrip().startswith(("{", "["))
 
 
 def _clean(value: dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 from dataclasses import dataclass, field
@@ -10,21 +11,39 @@ from urllib.parse import urlsplit
 import jwt
 
 TOKEN_SECONDS = 60
-# A token sent elsewhere is toll fraud: hosts come to us in webhooks.
-TRUSTED = (".vonage.com", ".nexmo.com")
+# A token sent elsewhere is toll fraud, and addresses come to us in webhooks. The whole address has to fit: parsers
+# differ on user names, backslashes and dots at a host's end, so whatever has one of these is no address of Vonage's.
+_VONAGE = re.compile(
+    r"https://(?:[a-z0-9][a-z0-9-]*\.)*(?:vonage|nexmo)\.com(?::(?P<port>\d{1,5}))?(?:[/?#][^\s\\]*)?",
+    re.IGNORECASE | re.ASCII,
+)
+_DOUBTFUL = re.compile(r"[\s\\@\x00-\x1f\x7f]")
+_PORTS = {"http": 80, "https": 443}
 
 
 class VonageError(Exception):
-    """A request that Vonage did not carry out: a sentence that an operator understands."""
+    """A request that Vonage did not carry out: a sentence that an operator understands.
+
+    ``status`` is that of Vonage's answer, 0 when there was none. ``maybe``: nobody knows whether it was carried out.
+    """
+
+    def __init__(self, sentence: str, status: int = 0, *, maybe: bool = False) -> None:
+        super().__init__(sentence)
+        self.status = status
+        self.maybe = maybe
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One application as the API knows it; ``private_key`` is PEM text, empty where none is configured."""
+    """One application as the API knows it; ``private_key`` is PEM text, empty where none is configured.
+
+    ``trusted_origins`` (http://127.0.0.1:9000) may see its tokens besides Vonage's own hosts: a fake Vonage.
+    """
 
     application_id: str
     private_key: str = field(repr=False)
     host: str = "https://api.nexmo.com"
+    trusted_origins: tuple[str, ...] = ()
 
     def token(self) -> str:
         """Return a fresh token (RS256). Raises VonageError without a usable private key."""
@@ -37,12 +56,43 @@ class Account:
         except (ValueError, TypeError, jwt.PyJWTError) as error:
             raise VonageError(f"the application's private key cannot be used: {error}") from None
 
+    def trusts(self, url: str) -> bool:
+        """Return whether a token of this application may be sent to ``url``."""
+        return trusted(url) or (_origin(url) or "") in {_origin(each) for each in self.trusted_origins}
+
     def base(self, region_url: str = "") -> str:
-        """Return the address for a call: its region's when that is Vonage's own over https, else the default."""
-        return region_url.rstrip("/") if trusted(region_url) else self.host.rstrip("/")
+        """Return the origin for a call: its region's when that may see our token, else the default one.
+
+        Raises VonageError when the default one may not either.
+        """
+        if region_url and self.trusts(region_url):
+            return _base(region_url)
+        if not self.trusts(self.host):
+            text = f"the application's API host {self.host} is none of Vonage's over https"
+            raise VonageError(f"{text}: correct it, or name it in TRUSTED_ORIGINS if it is a fake of yours")
+        return _base(self.host)
 
 
 def trusted(url: str) -> bool:
-    """Return whether our token may be sent to ``url``."""
+    """Return whether ``url`` is https, at vonage.com or nexmo.com or a name that ends in one of these."""
+    found = _VONAGE.fullmatch(url)
+    return found is not None and 0 < int(found["port"] or 443) < 65536
+
+
+def _origin(url: str) -> str | None:
+    """Return scheme, host and port; None for what is no plain http or https address."""
+    if _DOUBTFUL.search(url):
+        return None
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return None
+    if parts.scheme not in _PORTS or not parts.hostname:
+        return None
+    return f"{parts.scheme}://{parts.hostname}:{port or _PORTS[parts.scheme]}"
+
+
+def _base(url: str) -> str:
     parts = urlsplit(url)
-    return parts.scheme == "https" and f".{parts.hostname or ''}".endswith(TRUSTED)
+    return f"{parts.scheme}://{parts.netloc}".lower()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -12,9 +11,10 @@ from django.core import signing
 from django.http import HttpRequest
 
 from callflows.ncco.flow import Place
+from callflows.payloads.tokens import without_tokens as without_tokens
 
 _SALT = "callflows.step"
-_SOCKET = re.compile(r"(/socket/([\w-]{1,22})/)[^\s/?\"]+")
+_SOCKET = re.compile(r"/socket/([\w-]{1,22})/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +62,4 @@ def socket_url(base: str, path: str) -> str:
 def line_in(uri: str) -> str | None:
     """Return the id of the line that a socket's address names, if it is one of ours."""
     found = _SOCKET.search(uri)
-    return found[2] if found else None
-
-
-def without_tokens(value: Any) -> Any:
-    """Return ``value`` with the tokens of socket addresses cut out of all its texts."""
-    if isinstance(value, str):
-        return _SOCKET.sub(r"\1...", value)
-    if isinstance(value, list):
-        return [without_tokens(each) for each in value]
-    if isinstance(value, dict):
-        return {name: without_tokens(each) for name, each in value.items()}
-    return value
+    return found[1] if found else None

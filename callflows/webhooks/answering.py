@@ -11,13 +11,14 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from callflows.models import Call, Leg, PhoneNumber, TimelineEntry
+from callflows.models import Call, FlowVersion, Leg, PhoneNumber, TimelineEntry
 from callflows.models.calls import NOT_SERVED
 from callflows.ncco.flow import Place
 from callflows.payloads.answer import AnswerRequest, Failure
 from callflows.payloads.body import digest
 from callflows.webhooks.addresses import StepRef, without_tokens
 from callflows.webhooks.documents import Document, entry, serve
+from callflows.webhooks.reading import Received, Refused
 from callflows.webhooks.turn import TooLate, Turn, again_if_raced, in_background, patiently
 
 log = logging.getLogger(__name__)
@@ -28,15 +29,20 @@ Kind = TimelineEntry.Kind
 class Answer:
     """One answer webhook being answered. ``safe`` is said when anything goes wrong: the number's own, once known."""
 
+    received: Received
     asked: AnswerRequest
     base: str
     safe: Document = field(default_factory=lambda: list(settings.SAFE_NCCO))
     failure: Failure | None = None
+    # The step of a call out that the address names.
+    ref: StepRef | None = None
 
     def __call__(self, turn: Turn) -> str:
         """Return the reply as JSON text. Never raises: errors are logged, told on the timeline, and answered safely."""
         try:
             return again_if_raced(lambda: self._in_transaction(turn))
+        except Refused:
+            raise
         except TooLate:
             reason = f"the database took longer than {settings.ANSWER_SECONDS:g} s"
         except Exception as error:
@@ -56,6 +62,7 @@ class Answer:
             log.error("an answer webhook without a usable uuid cannot be recorded: %s", self.asked.raw)
             return json.dumps(self.safe)
         with transaction.atomic():
+            self.received.admit()
             reply = self._reply(number)
             turn.commit()
         return reply
@@ -77,7 +84,9 @@ class Answer:
         return reply
 
     def _call(self, leg: Leg | None, number: PhoneNumber | None) -> Call:
-        """Open the call, or complete the one that an event opened before."""
+        """Open the call, or complete the one that an event opened before; a call out is open already."""
+        if self.ref is not None and (own := Call.objects.select_for_update().filter(pk=self.ref.call).first()):
+            return self._called(own, leg)
         if leg is None:
             return Call.objects.open_inbound(self.asked, number, timezone.now())
         call = leg.call
@@ -91,9 +100,22 @@ class Answer:
             leg.save(update_fields=["uuid"])
         return call
 
+    def _called(self, call: Call, leg: Leg | None) -> Call:
+        """Bind the leg that answered to the call out that we placed."""
+        if leg is None:
+            room, kind = self.asked.conversation_uuid, self.asked.endpoint_type[:20]
+            call.legs.create(
+                uuid=self.asked.uuid, room=room, kind=kind, caller=call.caller, called=call.called, direction="outbound"
+            )
+        call.uuid = call.uuid or self.asked.uuid
+        call.save(update_fields=["uuid"])
+        return call
+
     def _document(self, call: Call, number: PhoneNumber | None) -> tuple[Document, str, str]:
         if self.failure is not None:
             return self.safe, Kind.FALLBACK, f"{self.failure}{_step(self.failure)}. The safe NCCO was served."
+        if self.ref is not None:
+            return self._called_document(call, self.ref)
         if number is None:
             return (
                 self.safe,
@@ -104,8 +126,21 @@ class Answer:
         if number.flow is None or place is None:
             what = f"flow {number.flow} has no published version" if number.flow else "the number has no flow"
             return self.safe, Kind.PROBLEM, f"Nothing to serve: {what}. The safe NCCO was served."
-        document = serve(call, self.asked.conversation_uuid, place, self.base, timezone.now())
-        return document, Kind.ANSWER, f"Served {number.flow.name} from step {place.step.name}"
+        served = serve(call, self.asked.conversation_uuid, place, self.base, timezone.now())
+        text = ". ".join([f"Served {number.flow.name} from step {place.step.name}", *served.notes])
+        return served.document, Kind.ANSWER, text
+
+    def _called_document(self, call: Call, ref: StepRef) -> tuple[Document, str, str]:
+        """What a call out is served: never looked up by number, since ``to`` is the customer's."""
+        version = FlowVersion.objects.filter(pk=ref.version).first()
+        core = version.as_core() if version and ref.call == call.pk else None
+        step = core.flow.step(ref.step) if core else None
+        if core is None or step is None:
+            return self.safe, Kind.PROBLEM, "Nothing to serve: the call's version is gone. The safe NCCO was served."
+        place = Place(core, step, ref.attempt)
+        served = serve(call, self.asked.conversation_uuid, place, self.base, timezone.now())
+        text = ". ".join([f"Served {call.flow_name} from step {step.name}", *served.notes])
+        return served.document, Kind.ANSWER, text
 
     def _entry(self, call: Call, number: PhoneNumber) -> Place | None:
         """Where the caller enters: the live version, unless the call began before it was published."""

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from django.db import transaction
 from django.utils import timezone
 
-from callflows.models import Call, FlowVersion, Leg, Line, TimelineEntry
-from callflows.ncco.flow import Branch, Place, choose, follow
+from callflows.models import Call, FlowVersion, Job, Leg, Line, TimelineEntry
+from callflows.ncco.flow import WRONG, Branch, Place, Said, choose, follow
 from callflows.ncco.problems import InvalidNcco
 from callflows.payloads.body import digest
 from callflows.payloads.events import CallEvent
+from callflows.payloads.telling import sentence
 from callflows.webhooks.addresses import StepRef, line_in, without_tokens
 from callflows.webhooks.documents import serve
+from callflows.webhooks.reading import Received
 from callflows.webhooks.turn import Turn, again_if_raced, patiently
 
 Kind = TimelineEntry.Kind
@@ -27,6 +29,7 @@ UNCHOSEN = ("drained", "error")
 class Happening:
     """One event webhook being recorded and answered. ``ref`` is the step that its address names, if it names one."""
 
+    received: Received
     event: CallEvent
     ref: StepRef | None
     base: str
@@ -40,6 +43,7 @@ class Happening:
 
     def _in_transaction(self) -> str:
         with transaction.atomic():
+            self.received.admit()
             leg = Leg.objects.known(self.event.uuid, self.event.conversation_uuid)
             line = self._line()
             calls = self._calls(leg, line)
@@ -50,6 +54,7 @@ class Happening:
             if line and leg and line.leg_id is None:
                 Line.objects.filter(pk=line.pk).update(leg=leg)
             self._advance(leg, calls[0])
+            self._remember(calls[0])
             entries = [self._entry(call, leg, key) for call in calls]
             entries[0].reply = self._reply(calls[0], leg)
             TimelineEntry.objects.bulk_create(entries)
@@ -90,6 +95,16 @@ class Happening:
             direction=self.event.direction[:10],
         )
 
+    def _remember(self, call: Call) -> None:
+        """Keep what the caller answered for later steps, and have the file fetched that the event names."""
+        answer = self.event.digits or next(iter(self.event.words), "")
+        if answer and self.ref and self.ref.call == call.pk:
+            call.answers = {**call.answers, self.ref.step: answer}
+            call.save(update_fields=["answers"])
+        if sound := self.event.sound:
+            kind = "fetch_recording" if sound.what == "recording" else "fetch_transcript"
+            Job.objects.enqueue(kind, call=call.pk, uuid=sound.uuid, url=sound.url, source=sound.source)
+
     def _advance(self, leg: Leg | None, call: Call) -> None:
         if leg is not None:
             if self.event.kind == "status":
@@ -106,7 +121,7 @@ class Happening:
         own = leg if leg and leg.call_id == call.pk else None
         at = event.at or timezone.now()
         return TimelineEntry(
-            call=call, leg=own, at=at, kind=kind, name=event.name[:50], text=str(event), data=data, key=key
+            call=call, leg=own, at=at, kind=kind, name=event.name[:50], text=sentence(event), data=data, key=key
         )
 
     def _reply(self, call: Call, leg: Leg | None) -> str:
@@ -119,7 +134,10 @@ class Happening:
         if core is None or step is None:
             return ""
         here = Place(core, step, self.ref.attempt)
-        branch = choose(core.flow, step.name, self._outcomes(here, leg), here.attempt)
+        outcomes = self._outcomes(here, leg)
+        said = [Said(text) for text in self.event.words]
+        exact = [each for each in outcomes if each != WRONG]
+        branch = choose(core.flow, step.name, [*exact, *said, *(set(outcomes) & {WRONG})], here.attempt)
         return self._go(call, here, branch) if branch else ""
 
     def _outcomes(self, here: Place, leg: Leg | None) -> tuple[str, ...]:
@@ -144,13 +162,16 @@ class Happening:
             return ""
         try:
             with transaction.atomic():
-                document = serve(call, self.event.conversation_uuid, place, self.base, timezone.now(), origin=here)
+                at = timezone.now()
+                served = serve(
+                    call, self.event.conversation_uuid, place, self.base, at, origin=here, more=self.event.values
+                )
         except InvalidNcco as error:
             call.note(Kind.PROBLEM, f"Branch {branch.outcome} of step {branch.step} could not be served: {error}")
             return ""
-        text = f"Step {here.step.name}: {branch.outcome}, on to {place.step.name}"
-        call.note(Kind.BRANCH, text, name=branch.outcome, data={"ncco": without_tokens(document)})
-        return json.dumps(document)
+        text = ". ".join([f"Step {here.step.name}: {branch.outcome}, on to {place.step.name}", *served.notes])
+        call.note(Kind.BRANCH, text, name=branch.outcome[:50], data={"ncco": without_tokens(served.document)})
+        return json.dumps(served.document)
 
 
 def _kind(to: str) -> str:

@@ -8,6 +8,7 @@ from callflows.webhooks import views
 
 urlpatterns = [
     re_path(r"^answer/?$", views.answer, name="answer"),
+    re_path(r"^answer/(?P<ref>[^/]+)/?$", views.answer, name="step-answer"),
     re_path(r"^fallback/?$", views.fallback, name="fallback"),
     re_path(r"^events/?$", views.events, name="events"),
     re_path(r"^events/(?P<ref>[^/]+)/?$", views.events, name="step-events"),

@@ -4,67 +4,93 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
-from callflows.models import Refusal
 from callflows.payloads.answer import AnswerRequest, Failure
 from callflows.payloads.body import BadPayload
 from callflows.payloads.events import CallEvent
+from callflows.refusing import TALLY, THREADS
 from callflows.webhooks.addresses import StepRef, base_url
 from callflows.webhooks.answering import Answer
 from callflows.webhooks.happening import Happening
-from callflows.webhooks.reading import Refused, read
-from callflows.webhooks.turn import ANSWERS, EVENTS, in_time
+from callflows.webhooks.reading import Received, Refused, read
+from callflows.webhooks.stray import Stray
+from callflows.webhooks.turn import ANSWERS, EVENTS, Turn, in_time
 
 log = logging.getLogger(__name__)
 
 # Vonage waits 10 s for an event by default, and may be set to less; then it asks again, and finds the stored reply.
 EVENT_SECONDS = 4.0
+# How long a refusal may wait for being counted; it is counted all the same.
+COUNT_SECONDS = 0.5
+
+Response = Coroutine[Any, Any, HttpResponse]
+Webhook = Callable[[HttpRequest, str], Response]
 
 
-@csrf_exempt
-async def answer(request: HttpRequest) -> HttpResponse:
-    """Answer with the NCCO of the number's flow; whatever goes wrong, with the safe one."""
-    try:
-        raw = read(request)
-    except Refused as refused:
-        return await _refuse(refused)
-    return await _answered(Answer(AnswerRequest.parse(raw), base_url(request)))
+def refusing(view: Webhook) -> Callable[..., Response]:
+    """Turn what a webhook refuses, early or in its transaction, into a response, and count it."""
+
+    @csrf_exempt
+    async def wrapped(request: HttpRequest, ref: str = "") -> HttpResponse:
+        try:
+            return await view(request, ref)
+        except Refused as refused:
+            return await _refuse(refused)
+
+    return wrapped
 
 
-@csrf_exempt
-async def fallback(request: HttpRequest) -> HttpResponse:
+@refusing
+async def answer(request: HttpRequest, ref: str) -> HttpResponse:
+    """Answer with the NCCO of the number's flow, or of the call out that ``ref`` names; else with the safe one."""
+    received = read(request)
+    asked = AnswerRequest.parse(received.raw)
+    named = StepRef.read(ref) if ref else None
+    return await _answered(Answer(received=received, asked=asked, base=base_url(request), ref=named))
+
+
+@refusing
+async def fallback(request: HttpRequest, ref: str) -> HttpResponse:
     """Answer with the number's safe NCCO, and tell on the timeline what failed."""
-    try:
-        raw = read(request)
-    except Refused as refused:
-        return await _refuse(refused)
-    return await _answered(Answer(AnswerRequest.parse(raw), base_url(request), failure=Failure.parse(raw)))
+    received = read(request)
+    # What failed is read from the address in it, with the token that names the step.
+    asked, failure = AnswerRequest.parse(received.raw), Failure.parse(received.whole)
+    return await _answered(Answer(received=received, asked=asked, base=base_url(request), failure=failure))
 
 
-@csrf_exempt
-async def events(request: HttpRequest, ref: str = "") -> HttpResponse:
+@refusing
+async def events(request: HttpRequest, ref: str) -> HttpResponse:
     """Record an event, and answer it with an NCCO where a branch takes it."""
-    try:
-        event = _event(request)
-    except Refused as refused:
-        return await _refuse(refused)
-    happening = Happening(event, StepRef.read(ref) if ref else None, base_url(request))
-    reply = await in_time(EVENTS, happening, EVENT_SECONDS)
+    received = read(request)
+    event = _event(received)
+    named = StepRef.read(ref) if ref else None
+    reply = await in_time(EVENTS, _work(received, event, named, base_url(request)), EVENT_SECONDS)
     if reply is None:
         # 503 is one of the few answers that make Vonage ask again.
         return HttpResponse("the database is busy: try again\n", status=503, content_type="text/plain")
     return HttpResponse(reply, content_type="application/json") if reply else HttpResponse(status=204)
 
 
-def _event(request: HttpRequest) -> CallEvent:
+def _event(received: Received) -> CallEvent:
     try:
-        return CallEvent.parse(read(request))
+        return CallEvent.parse(received.raw)
     except BadPayload as error:
         raise Refused(400, str(error), "body") from None
+
+
+def _work(received: Received, event: CallEvent, ref: StepRef | None, base: str) -> Callable[[Turn], str]:
+    """Return what records the event: with its call, or, when it names none, by itself if Vonage signed it."""
+    if ref is not None or not event.unattached:
+        return Happening(received=received, event=event, ref=ref, base=base)
+    if received.signed:
+        return Stray(received, event)
+    raise Refused(400, "event webhook without 'uuid' and 'conversation_uuid'", "body")
 
 
 async def _answered(answer: Answer) -> HttpResponse:
@@ -76,5 +102,6 @@ async def _answered(answer: Answer) -> HttpResponse:
 
 async def _refuse(refused: Refused) -> HttpResponse:
     log.warning("a webhook was refused with %s: %s", refused.status, refused)
-    await in_time(EVENTS, lambda turn: Refusal.objects.count_up(refused.counted), 1.0)
+    if TALLY.count(refused.counted, str(refused)):
+        await in_time(THREADS, lambda turn: TALLY.write(refused.counted), COUNT_SECONDS)
     return refused.response()

@@ -9,6 +9,8 @@ from typing import Any
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 
+from callflows.models import CallFlow, Step
+
 FLOWS = "/admin/callflows/callflow/"
 
 
@@ -66,3 +68,31 @@ def someone(*permissions: str, name: str = "anna") -> Client:
     client = Client()
     client.force_login(user)
     return client
+
+
+def save_steps(client: Client, *steps: dict[str, Any], **more: Any) -> list[Step]:
+    """Save a new flow with these steps; return them as stored."""
+    response = client.post(f"{FLOWS}add/", flow_data(*steps, **more))
+    assert response.status_code == 302, field_errors(response)
+    return list(CallFlow.objects.get(name="Reception").steps.all())
+
+
+def wrong(client: Client, *steps: dict[str, Any], **more: Any) -> dict[str, list[str]]:
+    """Try to save a new flow; return the errors by field."""
+    found = field_errors(client.post(f"{FLOWS}add/", flow_data(*steps, **more)))
+    assert not CallFlow.objects.exists()
+    return found
+
+
+def saved_again(client: Client, flow: CallFlow, **changed: Any) -> dict[str, Any]:
+    """Save a flow's first step again, as the page shows it, with fields changed; return its options."""
+    page = client.get(f"{FLOWS}{flow.pk}/change/")
+    form = page.context["inline_admin_formsets"][0].formset.forms[0]
+    shown = {*form.state, "name", "action", "then", "id", "flow"}
+    values = {name: form[name].value() for name in shown if name in form.fields}
+    sent = {name: value for name, value in {**values, **changed}.items() if value not in (None, False)}
+    data = flow_data(sent, initial=1, name=flow.name, edit=flow.edit)
+    response = client.post(f"{FLOWS}{flow.pk}/change/", data)
+    assert response.status_code == 302, field_errors(response)
+    flow.refresh_from_db()
+    return dict(flow.steps.get().options)

@@ -15,7 +15,7 @@ from tests.make import talk as talking
 
 pytestmark = pytest.mark.django_db
 
-ASK = step("ask", "input", **{"input.dtmf.maxDigits": "1"})
+ASK = step("ask", "input", **{"input.type": ["dtmf"], "input.dtmf.maxDigits": "1"})
 
 
 def post(client: Client, flow: CallFlow, *steps: dict[str, Any], follow: bool = True, **more: Any) -> Any:
@@ -31,7 +31,7 @@ def problems(client: Client, flow: CallFlow) -> list[str]:
 
 def test_steps_and_the_branches_that_name_them_are_added_in_one_save(admin_client: Client) -> None:
     branches = (branch("ask", "1", "echo"), branch("ask", "wrong", "ask", at_most="2"))
-    steps = (ASK, step("echo", "connect", **{"connect.app": "echo"}))
+    steps = (ASK, step("echo", "connect", **{"connect.to": "ours.echo"}))
     data = flow_data(*steps, branches=branches, _publish="Save and publish")
     page = admin_client.post(f"{FLOWS}add/", data, follow=True)
     assert "Reception: version 1 is live." in messages(page)
@@ -210,3 +210,70 @@ def test_history_tells_what_was_changed_and_published(admin_client: Client) -> N
     page = admin_client.get(f"{FLOWS}{flow.pk}/history/").content.decode()
     assert "Changed Text for step" in page
     assert "Published version 1." in page
+
+
+def test_misspelt_outcome_is_told_with_those_that_there_are(admin_client: Client) -> None:
+    flow = make_flow(ECHO, talking("away"), branches=(("echo", "faild", "away"),), publish=False)
+    (told,) = [each for each in problems(admin_client, flow) if each.startswith("error")]
+    assert "timeout, failed, rejected, unanswered, busy, disconnected" in told
+    assert told.endswith("got 'faild'")
+
+
+@pytest.mark.parametrize(("letters", "is_saved"), [(200, True), (201, False)])
+def test_phrase_may_have_200_characters(admin_client: Client, letters: int, is_saved: bool) -> None:
+    ask = step("ask", "input", **{"input.type": ["dtmf", "speech"]})
+    phrase = ("sales " * 40)[:letters].replace(" ", "-")
+    page = admin_client.post(f"{FLOWS}add/", flow_data(ask, branches=(branch("ask", phrase, "ask"),)))
+    assert (page.status_code == 302) == is_saved
+    if not is_saved:
+        assert list(field_errors(page)) == ["branches-0-outcome"]
+    else:
+        assert problems(admin_client, CallFlow.objects.get()) == []
+
+
+def test_warning_names_who_says_so(admin_client: Client) -> None:
+    options = {"endpoint": {"type": "websocket", "uri": "wss://bot.example/a"}}
+    flow = make_flow(("bot", "connect", options), publish=False)
+    page = admin_client.get(f"{FLOWS}{flow.pk}/change/")
+    (warning,) = page.context["problems"]
+    assert (warning.severity, warning.option, warning.source) == (
+        "warning",
+        "endpoint.content-type",
+        "Voice OpenAPI",
+    )
+    assert "(Voice OpenAPI)" in page.content.decode()
+
+
+def test_outcomes_are_offered_by_what_a_step_is(admin_client: Client) -> None:
+    offered = admin_client.get(f"{FLOWS}add/").context["outcomes"]
+    assert {"1", "#", "nothing", "wrong"} <= set(offered["input"]["dtmf"])
+    assert offered["input"]["asynchronous"] == []
+    assert {"failed", "limit"} <= set(offered["connect"]["ours.record"])
+    assert "human" not in offered["connect"]["ours.record"]
+    assert {"busy", "human", "machine", "beep"} <= set(offered["connect"]["phone"])
+    assert offered["notify"][""] == ["notified"]
+    assert offered["talk"][""] == []
+    assert offered["first"] == ["human", "machine", "beep"]
+
+
+def test_flow_can_be_made_joinable_and_that_is_published(admin_client: Client) -> None:
+    flow = make_flow(talking("hello"))
+    row: dict[str, Any] = {"id": flow.steps.get().pk, "flow": flow.pk}
+    post(admin_client, flow, talk("hello", **row), initial=1, edit=0, joinable="on")
+    flow.refresh_from_db()
+    assert flow.joinable
+    assert flow.unpublished
+    post(admin_client, flow, talk("hello", **row), initial=1, edit=1, joinable="on", _publish="1")
+    flow.refresh_from_db()
+    assert flow.live is not None
+    assert flow.live.as_core().flow.joinable
+    post(admin_client, flow, talk("hello", **row), initial=1, edit=2)
+    flow.refresh_from_db()
+    assert not flow.joinable
+
+
+def test_page_draws_the_flow_that_is_saved(admin_client: Client) -> None:
+    flow = make_flow(talking("hello"), ECHO, branches=(("echo", "failed", "hello"),), publish=False)
+    page = admin_client.get(f"{FLOWS}{flow.pk}/change/")
+    assert [box.name for box in page.context["drawing"].boxes] == ["hello", "echo"]
+    assert '<a href="#step-echo">' in page.content.decode()

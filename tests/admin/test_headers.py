@@ -77,3 +77,13 @@ def test_removed_row_does_not_count(admin_client: Client) -> None:
     response = admin_client.post(page, {"name": "Call", **rows("rows", old, header("a", "2"), initial=1)})
     assert response.status_code == 302, field_errors(response)
     assert headers.values() == {"a": "2"}
+
+
+def test_what_values_can_make_of_headers_is_told_when_they_are_saved(admin_client: Client) -> None:
+    sent = [header("caller", "{{ from }}"), header("name", "{{ name }}"), header("long", "x" * 466)]
+    response = admin_client.post(ADD, {"name": "Call", **rows("rows", *sent)}, follow=True)
+    assert [str(each) for each in response.context["messages"] if each.level_tag == "warning"] == [
+        "up to 514 bytes as JSON with the longest values, at most 512 allowed: "
+        "a call beyond that leaves its largest headers out",
+        "no value is called 'name': sockets get its default, or nothing",
+    ]

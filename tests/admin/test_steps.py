@@ -6,59 +6,33 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from callflows.models import CallFlow, HeaderSet, Step
+from callflows.models import CallFlow, HeaderSet
 from callflows.ncco.actions import ACTIONS, Talk
 from callflows.ncco.option import option
-from tests.admin.forms import FLOWS, field_errors, flow_data, step, talk
+from tests.admin.forms import FLOWS, field_errors, flow_data, save_steps, saved_again, step, talk, wrong
 from tests.make import make_flow, make_prompt
 
 pytestmark = pytest.mark.django_db
 
 
-def save(client: Client, *steps: dict[str, Any], **more: Any) -> list[Step]:
-    """Save a new flow with these steps; return them as stored."""
-    response = client.post(f"{FLOWS}add/", flow_data(*steps, **more))
-    assert response.status_code == 302, field_errors(response)
-    return list(CallFlow.objects.get(name="Reception").steps.all())
-
-
-def wrong(client: Client, *steps: dict[str, Any], **more: Any) -> dict[str, list[str]]:
-    """Try to save a new flow; return the errors by field."""
-    found = field_errors(client.post(f"{FLOWS}add/", flow_data(*steps, **more)))
-    assert not CallFlow.objects.exists()
-    return found
-
-
-def saved_again(client: Client, flow: CallFlow, **changed: Any) -> dict[str, Any]:
-    """Save a flow's first step again, as the page shows it, with fields changed; return its options."""
-    page = client.get(f"{FLOWS}{flow.pk}/change/")
-    form = page.context["inline_admin_formsets"][0].formset.forms[0]
-    shown = {each.field for each in form.shown()} | {"name", "action", "then", "id", "flow", "connect.app"}
-    values = {name: form[name].value() for name in shown if name in form.fields}
-    sent = {name: value for name, value in {**values, **changed}.items() if value not in (None, False)}
-    data = flow_data(sent, initial=1, name=flow.name, edit=flow.edit)
-    response = client.post(f"{FLOWS}{flow.pk}/change/", data)
-    assert response.status_code == 302, field_errors(response)
-    flow.refresh_from_db()
-    return dict(flow.steps.get().options)
-
-
 def test_empty_options_are_left_to_vonage(admin_client: Client) -> None:
-    (saved,) = save(admin_client, talk("hello", "Hello", **{"talk.loop": "", "talk.language": ""}))
+    (saved,) = save_steps(admin_client, talk("hello", "Hello", **{"talk.loop": "", "talk.language": ""}))
     assert saved.options == {"text": "Hello"}
 
 
 def test_options_are_stored_as_vonage_spells_them(admin_client: Client) -> None:
     fields = {"input.dtmf.timeOut": "7", "input.dtmf.maxDigits": "1", "input.dtmf.submitOnHash": "on"}
-    (saved,) = save(admin_client, step("ask", "input", **fields))
-    assert saved.options == {"dtmf": {"timeOut": 7, "maxDigits": 1, "submitOnHash": True}}
+    (saved,) = save_steps(admin_client, step("ask", "input", **{"input.type": ["dtmf"]}, **fields))
+    assert saved.options == {"type": ["dtmf"], "dtmf": {"timeOut": 7, "maxDigits": 1, "submitOnHash": True}}
 
 
 def test_each_option_of_the_catalogue_has_a_field(admin_client: Client) -> None:
     page = admin_client.get(f"{FLOWS}add/").content.decode()
     for name in ("talk.text", "talk.bargeIn", "stream.streamUrl", "input.dtmf.maxDigits", "record.endOnKey"):
         assert f'name="steps-__prefix__-{name}"' in page
-    for name in ("connect.uri", "connect.content-type", "connect.headerSet", "app.record.end_key", "app.play.prompt"):
+    for name in ("connect.websocket.uri", "connect.phone.number", "connect.sip.standardHeaders.User-to-User"):
+        assert f'name="steps-__prefix__-{name}"' in page
+    for name in ("connect.headerSet", "app.record.end_key", "app.play.prompt"):
         assert f'name="steps-__prefix__-{name}"' in page
     assert "eventUrl" not in page
 
@@ -74,7 +48,7 @@ def test_new_option_of_the_catalogue_appears_by_itself(admin_client: Client, mon
     assert wrong(admin_client, talk("hello", **{"talk.whisper": "10"})) == {
         "steps-0-talk.whisper": ["expected at most 9, got 10"]
     }
-    (saved,) = save(admin_client, talk("hello", **{"talk.whisper": "9"}))
+    (saved,) = save_steps(admin_client, talk("hello", **{"talk.whisper": "9"}))
     assert saved.options == {"text": "Hello", "whisper": 9}
 
 
@@ -82,28 +56,28 @@ def test_all_errors_stand_on_their_fields_at_once(admin_client: Client) -> None:
     found = wrong(
         admin_client,
         talk("Main Menu", "x" * 1501, **{"talk.loop": "often", "talk.level": "2"}),
-        step("ask", "input", **{"input.dtmf.timeOut": "11", "input.dtmf.maxDigits": "23"}),
+        step("ask", "input", **{"input.type": ["dtmf"], "input.dtmf.timeOut": "11", "input.dtmf.maxDigits": "23"}),
         step("message", "record", **{"record.endOnSilence": "2", "record.endOnKey": "12"}),
-        step("away", "connect", **{"connect.app": "", "connect.uri": "https://sockets.example"}),
+        step("away", "connect", **{"connect.to": "websocket", "connect.websocket.uri": "https://sockets.example"}),
         step("on", "talk", **{"then": "step"}),
     )
     assert {name: errors[0] for name, errors in found.items()} == {
         "steps-0-name": "Expected small letters, digits and dashes: main-menu.",
-        "steps-0-talk.text": "expected at most 1500 characters besides SSML tags, got 1501",
+        "steps-0-talk.text": "1501 characters, at most 1500 allowed",
         "steps-0-talk.loop": "expected a whole number, got 'often'",
         "steps-0-talk.level": "expected at most 1.0, got 2.0",
         "steps-1-input.dtmf.timeOut": "expected at most 10, got 11",
         "steps-1-input.dtmf.maxDigits": "expected at most 22, got 23",
         "steps-2-record.endOnSilence": "expected at least 3, got 2",
         "steps-2-record.endOnKey": "expected one of the keys 0 to 9, * and #, got '12'",
-        "steps-3-connect.uri": "expected an address that begins with wss:// or ws://, got 'https://sockets.example'",
+        "steps-3-connect.websocket.uri": "expected an address that begins with wss:// or ws://, got 'https://sockets.example'",
         "steps-4-talk.text": "is required",
         "steps-4-to_step": "expected the step to go to, got nothing",
     }
 
 
 def test_fields_of_another_action_do_not_count(admin_client: Client) -> None:
-    (saved,) = save(admin_client, talk("hello", **{"input.dtmf.timeOut": "rubbish", "record.format": "mp3"}))
+    (saved,) = save_steps(admin_client, talk("hello", **{"input.dtmf.timeOut": "rubbish", "record.format": "mp3"}))
     assert saved.options == {"text": "Hello"}
 
 
@@ -123,17 +97,17 @@ def test_two_steps_may_swap_their_names(admin_client: Client) -> None:
 
 
 def test_steps_come_in_the_order_of_their_places(admin_client: Client) -> None:
-    steps = save(admin_client, talk("last", position=2), talk("first", position=0), talk("middle", position=1))
+    steps = save_steps(admin_client, talk("last", position=2), talk("first", position=0), talk("middle", position=1))
     assert [each.name for each in CallFlow.objects.get().steps.all()] == ["first", "middle", "last"]
     assert len(steps) == 3
 
 
 def test_empty_new_row_is_no_step(admin_client: Client) -> None:
-    assert [each.name for each in save(admin_client, talk("hello"), step("", "talk"))] == ["hello"]
+    assert [each.name for each in save_steps(admin_client, talk("hello"), step("", "talk"))] == ["hello"]
 
 
 def test_removed_row_is_not_checked(admin_client: Client) -> None:
-    assert len(save(admin_client, talk("hello"), step("", "connect", DELETE="on"))) == 1
+    assert len(save_steps(admin_client, talk("hello"), step("", "connect", DELETE="on"))) == 1
 
 
 def test_stream_plays_a_prompt_or_an_address(admin_client: Client) -> None:
@@ -145,7 +119,7 @@ def test_stream_plays_a_prompt_or_an_address(admin_client: Client) -> None:
     assert wrong(admin_client, step("sound", "stream", **both)) == {
         "steps-0-stream.streamUrl": ["expected a prompt or an address, got both: leave one of them out"]
     }
-    ours, elsewhere = save(
+    ours, elsewhere = save_steps(
         admin_client,
         step("ours", "stream", **{"stream.prompt": prompt.pk}),
         step("elsewhere", "stream", **{"stream.streamUrl": "https://sounds.example/a.mp3"}),
@@ -157,27 +131,27 @@ def test_stream_plays_a_prompt_or_an_address(admin_client: Client) -> None:
 def test_connect_stores_app_settings_and_header_set(admin_client: Client) -> None:
     headers, prompt = HeaderSet.objects.create(name="Call"), make_prompt()
     fields = {
-        "connect.app": "record",
+        "connect.to": "ours.record",
         "app.record.prompt": prompt.pk,
         "app.record.max_seconds": "30",
         "app.record.end_key": "",
         "app.record.end_silence": "0",
-        "connect.content-type": "audio/l16;rate=8000",
+        "connect.websocket.content-type": "audio/l16;rate=8000",
         "connect.headerSet": headers.pk,
         "connect.timeout": "20",
     }
-    (saved,) = save(admin_client, step("message", "connect", **fields))
+    (saved,) = save_steps(admin_client, step("message", "connect", **fields))
     assert saved.options == {
+        "endpoint": {"type": "websocket", "content-type": "audio/l16;rate=8000"},
         "app": "record",
         "settings": {"prompt": prompt.pk, "beep": False, "max_seconds": 30, "end_key": ""},
-        "content-type": "audio/l16;rate=8000",
         "headerSet": headers.pk,
         "timeout": 20,
     }
 
 
 def test_settings_of_the_chosen_app_are_checked_by_its_own_model(admin_client: Client) -> None:
-    fields = {"connect.app": "play", "app.play.loop": "1001", "app.record.max_seconds": "rubbish"}
+    fields = {"connect.to": "ours.play", "app.play.loop": "1001", "app.record.max_seconds": "rubbish"}
     assert wrong(admin_client, step("sound", "connect", **fields)) == {
         "steps-0-app.play.prompt": ["is required"],
         "steps-0-app.play.loop": ["expected at most 1000, got 1001"],
@@ -187,9 +161,12 @@ def test_settings_of_the_chosen_app_are_checked_by_its_own_model(admin_client: C
 def test_changing_the_app_gives_up_the_settings_of_the_other(admin_client: Client) -> None:
     options = {"app": "record", "settings": {"max_seconds": 30}, "timeout": 20}
     flow = make_flow(("message", "connect", options), publish=False)
-    assert saved_again(admin_client, flow, **{"connect.app": "echo"}) == {"app": "echo", "timeout": 20}
-    elsewhere = saved_again(admin_client, flow, **{"connect.app": "", "connect.uri": "wss://sockets.example/a"})
-    assert elsewhere == {"uri": "wss://sockets.example/a", "timeout": 20}
+    socket = {"type": "websocket"}
+    changed = saved_again(admin_client, flow, **{"connect.to": "ours.echo"})
+    assert changed == {"endpoint": socket, "app": "echo", "timeout": 20}
+    elsewhere = {"connect.to": "websocket", "connect.websocket.uri": "wss://sockets.example/a"}
+    changed = saved_again(admin_client, flow, **elsewhere)
+    assert changed == {"endpoint": {**socket, "uri": "wss://sockets.example/a"}, "timeout": 20}
 
 
 def test_unknown_options_and_quoted_numbers_stay_when_a_step_is_saved(admin_client: Client) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from callflows.ncco.check import flow_problems, messages, possible, step_problems
+from callflows.ncco.check import answers, flow_problems, messages, possible, step_problems
 from callflows.ncco.flow import END, NEXT, Branch, Flow, Step, Target
 
 APPS = {"echo": ("hung-up",), "play": ("finished", "hung-up")}
@@ -18,7 +18,11 @@ def talk(name: str, then: Target = NEXT, **options: Any) -> Step:
 
 
 def socket(name: str = "socket", app: str = "echo", then: Target = NEXT, **options: Any) -> Step:
-    return Step(name, "connect", {"app": app, "content-type": "audio/l16;rate=16000", **options}, then)
+    return Step(name, "connect", {"app": app, "endpoint": {"content-type": "audio/l16;rate=16000"}, **options}, then)
+
+
+def phone(name: str = "call", number: str = "447700900222", then: Target = NEXT, **options: Any) -> Step:
+    return Step(name, "connect", {"endpoint": {"type": "phone", "number": number}, **options}, then)
 
 
 def to(step: str) -> Target:
@@ -85,6 +89,32 @@ def test_step_after_a_socket_is_refused() -> None:
     ]
 
 
+def test_step_after_a_transfer_is_refused() -> None:
+    away = Step("away", "transfer", {"conversationId": "CON-1"})
+    assert found(away, talk("after")) == [
+        ("after", "error", "stands after the transfer of 'away', where no caller comes: reach it by a branch")
+    ]
+    leads_on = Step("away", "transfer", {"conversationId": "CON-1"}, to("after"))
+    assert found(leads_on, talk("after")) == [("away.then", "error", "nothing can follow a transfer: end there")]
+
+
+def test_step_after_a_call_to_somebody_is_fine() -> None:
+    assert found(phone(), talk("after")) == []
+
+
+def test_connect_of_a_joinable_flow_may_lead_on_and_what_comes_then_is_checked() -> None:
+    steps = (talk("hello"), socket(), phone(then=to("bad")), talk("never"), talk("bad", END, loop=-1))
+    flow = Flow(steps, joinable=True)
+    assert [(each.path, each.message) for each in flow_problems(flow, (), APPS)] == [
+        ("bad.loop", "expected at least 0, got -1")
+    ]
+
+
+def test_joinable_flow_checks_the_endpoint_that_it_calls() -> None:
+    flow = Flow((phone(number="12"),), joinable=True)
+    assert [each.path for each in flow_problems(flow, (), APPS)] == ["call.endpoint.number"]
+
+
 @pytest.mark.parametrize("then", [to("after"), Target("flow", flow=7)])
 def test_socket_that_leads_on_is_refused(then: Target) -> None:
     problem = ("socket.then", "error", "nothing can follow a socket: use a branch for what comes after it")
@@ -119,35 +149,82 @@ def test_branch_may_lead_back() -> None:
 # Outcomes
 
 
+def refused(outcome: str, step: Step) -> list[str]:
+    """Return what is said of a branch of ``step``, which stands second in its flow."""
+    return [message for _, _, message in found(talk("a"), step, branches=(Branch(step.name, outcome, to("a")),))]
+
+
+def collecting(*kinds: str, **options: Any) -> Step:
+    return Step("keys", "input", {"type": [*kinds], **options}, END)
+
+
 def test_unknown_outcome_is_refused_and_the_known_ones_are_named() -> None:
-    assert found(KEYS, branches=(Branch("keys", "sales", to("keys")),)) == [
-        ("keys.sales", "error", "expected an outcome of input (nothing, wrong, digits), got 'sales'")
-    ]
+    assert refused("sales", KEYS) == ["expected an outcome of input (nothing, wrong, digits), got 'sales'"]
 
 
 @pytest.mark.parametrize("outcome", ["0", "1234", "*", "#", "*9#", "nothing", "wrong"])
 def test_outcome_of_an_input_is_digits_nothing_or_wrong(outcome: str) -> None:
-    assert found(talk("a"), KEYS, branches=(Branch("keys", outcome, to("a")),)) == []
+    assert refused(outcome, KEYS) == []
+    assert refused(outcome, collecting("speech")) == []
+
+
+def test_outcome_of_speech_is_any_phrase_with_a_letter() -> None:
+    assert refused("I want sales", collecting("dtmf", "speech")) == []
+    assert refused("...", collecting("speech")) == [
+        "expected an outcome of input (nothing, wrong, digits, a phrase), got '...'"
+    ]
+
+
+@pytest.mark.parametrize("outcome", ["1", "nothing", "sales"])
+def test_asynchronous_input_has_no_outcomes(outcome: str) -> None:
+    assert refused(outcome, collecting("dtmf", mode="asynchronous")) == [
+        f"expected an outcome of input (none: it has no outcomes), got {outcome!r}"
+    ]
 
 
 @pytest.mark.parametrize("outcome", ["timeout", "failed", "rejected", "unanswered", "busy", "disconnected", "hung-up"])
 def test_outcome_of_a_socket_is_vonages_or_the_apps(outcome: str) -> None:
-    assert found(socket(then=END), talk("a"), branches=(Branch("socket", outcome, to("a")),)) == []
+    assert refused(outcome, socket(then=END)) == []
 
 
 @pytest.mark.parametrize("outcome", ["finished", "1", ""])
 def test_outcome_of_another_app_is_refused(outcome: str) -> None:
-    (problem,) = found(socket(then=END), talk("a"), branches=(Branch("socket", outcome, to("a")),))
-    assert problem[:2] == (f"socket.{outcome}", "error")
+    assert len(refused(outcome, socket(then=END))) == 1
 
 
-def test_talk_has_no_outcomes() -> None:
-    (problem,) = found(talk("a"), branches=(Branch("a", "1", to("a")),))
-    assert problem[2] == "expected an outcome of talk (none: it has no outcomes), got '1'"
+@pytest.mark.parametrize("outcome", ["human", "machine", "beep"])
+def test_who_picked_up_is_known_where_vonage_listens_for_it(outcome: str) -> None:
+    assert len(refused(outcome, phone())) == 1
+    assert refused(outcome, phone(machineDetection="continue")) == []
+    assert refused(outcome, phone(advancedMachineDetection={"mode": "default"})) == []
+
+
+@pytest.mark.parametrize("outcome", ["human", "machine", "beep"])
+def test_who_picked_up_a_call_out_is_known_at_its_first_step(outcome: str) -> None:
+    assert found(talk("a"), talk("b"), branches=(Branch("a", outcome, to("b")),)) == []
+    assert len(found(talk("a"), talk("b"), branches=(Branch("b", outcome, to("b")),))) == 1
+
+
+def test_outcome_of_a_notify_is_its_arrival() -> None:
+    assert refused("notified", Step("tell", "notify", {"payload": {}})) == []
+
+
+@pytest.mark.parametrize(
+    "step",
+    [talk("b"), Step("b", "wait"), Step("b", "record"), Step("b", "conversation", {"name": "room"})],
+)
+def test_other_steps_have_no_outcomes(step: Step) -> None:
+    assert refused("1", step) == [f"expected an outcome of {step.action} (none: it has no outcomes), got '1'"]
 
 
 def test_socket_elsewhere_has_only_vonages_outcomes() -> None:
-    assert "finished" not in possible(Step("s", "connect", {"uri": "wss://example.com"}), APPS)
+    assert "finished" not in possible(Step("s", "connect", {"endpoint": {"uri": "wss://example.com"}}), APPS)
+
+
+def test_answers_are_told_in_words() -> None:
+    assert answers(KEYS) == ["digits"]
+    assert answers(collecting("speech")) == ["digits", "a phrase"]
+    assert answers(talk("a")) == []
 
 
 # Options
@@ -186,17 +263,29 @@ def test_step_by_itself_knows_nothing_of_its_neighbours() -> None:
     assert step_problems(talk("a", bargeIn=True)) == []
 
 
-def test_step_with_a_socket_elsewhere_is_checked() -> None:
-    assert [each.path for each in step_problems(Step("s", "connect", {"uri": "https://example.com"}))] == [
-        "$[0].endpoint[0].uri"
-    ]
+@pytest.mark.parametrize(
+    ("endpoint", "path"),
+    [
+        ({"uri": "https://example.com"}, "uri"),
+        ({"type": "phone", "number": "12"}, "number"),
+        ({"type": "sip", "domain": "acme"}, "user"),
+        ({"type": "pigeon"}, "type"),
+    ],
+)
+def test_endpoint_is_checked_and_named_by_its_option(endpoint: dict[str, Any], path: str) -> None:
+    step = Step("s", "connect", {"endpoint": endpoint})
+    assert f"$[0].endpoint[0].{path}" in [each.path for each in step_problems(step) if each.severity == "error"]
+    assert f"s.endpoint.{path}" in [where for where, severity, _ in found(step) if severity == "error"]
 
 
-def test_unknown_variable_is_warned_of_once() -> None:
-    step = talk("a", text="Hello {{ name }}, {{ name }} from {{ from }}")
-    assert [(each.severity, each.message) for each in step_problems(step)] == [
-        ("warning", "no value is called 'name': callers get its default, or nothing")
-    ]
+def test_prompt_without_sound_is_refused() -> None:
+    step = Step("a", "stream", {"prompt": {"id": 1, "version": None}, "streamUrl": ["https://example.com/a.mp3"]})
+    assert ("a.prompt", "error", "names a prompt without sound: upload one first") in found(step)
+    assert found(Step("a", "stream", {"prompt": {"id": 1, "version": 2}})) == []
+
+
+def test_payload_that_looks_like_a_prompt_is_none() -> None:
+    assert found(Step("a", "notify", {"payload": {"version": None}})) == []
 
 
 def test_problems_are_told_to_pages_as_json() -> None:

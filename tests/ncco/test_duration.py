@@ -48,9 +48,44 @@ def test_ssml_can_pause_at_will_so_it_has_no_bound() -> None:
     assert seconds(talk("<speak>Hello <break time='60s'/></speak>")) is None
 
 
-@pytest.mark.parametrize(("dtmf", "bound"), [(None, 15), ({}, 15), ({"timeOut": 10, "maxDigits": 20}, 210)])
-def test_input_waits_for_the_first_key_and_after_each(dtmf: dict[str, int] | None, bound: float) -> None:
-    assert seconds({"action": "input", "type": ["dtmf"], **({} if dtmf is None else {"dtmf": dtmf})}) == bound
+@pytest.mark.parametrize(
+    ("options", "bound"),
+    [
+        ({}, 15),
+        ({"dtmf": {}}, 15),
+        ({"dtmf": {"timeOut": 10, "maxDigits": 20}}, 210),
+        ({"dtmf": {"timeOut": "10", "maxDigits": "20"}}, 210),
+        ({"type": ["speech"]}, 70),
+        ({"type": ["speech"], "speech": {"startTimeout": 5, "maxDuration": 20}}, 25),
+        ({"type": ["dtmf", "speech"], "dtmf": {"maxDigits": 1}, "speech": {"maxDuration": 5}}, 21),
+        ({"mode": "asynchronous"}, 0),
+    ],
+)
+def test_input_waits_for_the_first_key_and_after_each_and_for_speech(options: dict[str, Any], bound: float) -> None:
+    assert seconds({"action": "input", "type": ["dtmf"], **options}) == bound
+
+
+@pytest.mark.parametrize(("options", "bound"), [({}, 10), ({"timeout": 2.5}, 2.5), ({"timeout": 0}, 0.1)])
+def test_wait_takes_as_long_as_it_says_within_what_vonage_allows(options: dict[str, Any], bound: float) -> None:
+    assert seconds({"action": "wait", **options}) == bound
+    assert seconds({"action": "wait", "timeout": 9999}) == 7200
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        talk("x", loop="often"),
+        {"action": "wait", "timeout": [5]},
+        {"action": "input", "type": ["dtmf"], "dtmf": "all"},
+        {"action": "record", "timeOut": "long"},
+    ],
+)
+def test_value_that_is_no_number_gives_no_bound(action: dict[str, Any]) -> None:
+    assert seconds(action) is None
+
+
+def test_notify_takes_no_time() -> None:
+    assert seconds({"action": "notify"}) == 0
 
 
 @pytest.mark.parametrize(
@@ -72,6 +107,7 @@ def test_recording_takes_as_long_as_it_may(options: dict[str, Any], bound: float
 def test_other_actions_have_no_bound() -> None:
     assert seconds({"action": "connect"}) is None
     assert seconds({"action": "conversation"}) is None
+    assert seconds({"action": "transfer"}) is None
 
 
 def test_bounds_add_up_and_one_without_leaves_none() -> None:

@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from callflows.ncco.flow import END, NEXT, Branch, Flow, Place, Step, Target, Version, choose, follow, retried, walk
+from callflows.ncco.flow import (
+    END,
+    NEXT,
+    Branch,
+    Flow,
+    Place,
+    Said,
+    Step,
+    Target,
+    Version,
+    choose,
+    follow,
+    retried,
+    walk,
+)
 
 SOCKET = Step("socket", "connect", {"app": "echo"})
 KEYS = Step("keys", "input")
@@ -50,6 +66,42 @@ def test_document_ends_where_a_step_says_so() -> None:
 
 def test_document_ends_with_a_socket() -> None:
     assert names(version(talk("a"), SOCKET, talk("b"))) == ["a", "socket"]
+
+
+def connect(kind: str) -> Step:
+    return Step("call", "connect", {"endpoint": {"type": kind}})
+
+
+@pytest.mark.parametrize("kind", ["phone", "sip", "app", "vbc"])
+def test_document_goes_on_after_a_call_to_somebody(kind: str) -> None:
+    assert names(version(talk("a"), connect(kind), talk("b"))) == ["a", "call", "b"]
+
+
+@pytest.mark.parametrize("last", [connect("websocket"), Step("call", "transfer", {"conversationId": "CON-1"})])
+def test_document_ends_with_any_socket_and_with_a_transfer(last: Step) -> None:
+    assert names(version(talk("a"), last, talk("b"))) == ["a", "call"]
+
+
+def test_joinable_flow_lets_the_caller_wait_in_a_room_for_whoever_is_called() -> None:
+    steps = (talk("a"), connect("phone"), talk("b"))
+    open_flow = Version(1, 1, Flow(steps, joinable=True))
+    places = list(walk(Place(open_flow, steps[0]), lambda flow: None))
+    assert [(place.step.name, place.in_room) for place in places] == [("a", False), ("call", True)]
+
+
+def test_endpoint_that_nobody_named_is_a_socket_and_other_actions_have_none() -> None:
+    unnamed: list[dict[str, Any]] = [{}, {"endpoint": {}}, {"endpoint": None}]
+    assert [Step("a", "connect", options).endpoint for options in unnamed] == ["websocket"] * 3
+    assert (connect("sip").endpoint, talk("a").endpoint) == ("sip", "")
+
+
+def test_prompts_of_a_step_are_those_of_a_stream_and_of_an_app() -> None:
+    prompt = {"id": 1, "version": 2}
+    assert list(Step("a", "stream", {"prompt": prompt, "other": prompt}).prompts()) == [("prompt", prompt)]
+    assert list(Step("a", "connect", {"settings": {"tune": prompt, "x": 1}}).prompts()) == [("tune", prompt)]
+    assert list(Step("a", "stream", {"prompt": "a text that came with an import"}).prompts()) == []
+    assert list(Step("a", "notify", {"payload": prompt, "settings": {"prompt": prompt}}).prompts()) == []
+    assert list(SOCKET.prompts()) == []
 
 
 def test_document_jumps_to_a_named_step() -> None:
@@ -113,7 +165,7 @@ def test_target_is_named_in_words(target: Target, text: str) -> None:
 # Branches
 
 
-def chosen(outcomes: tuple[str, ...], *branches: tuple[str, str, int | None], attempt: int = 1) -> str | None:
+def chosen(outcomes: tuple[str | Said, ...], *branches: tuple[str, str, int | None], attempt: int = 1) -> str | None:
     """Return the step to which the branch of ``keys`` leads that fits; branches are (outcome, step, at most)."""
     flow = Flow((KEYS,), tuple(Branch("keys", outcome, to(step), most) for outcome, step, most in branches))
     found = choose(flow, "keys", outcomes, attempt)
@@ -136,6 +188,44 @@ def test_branch_of_another_step_does_not_fit() -> None:
 
 def test_no_outcome_takes_no_branch() -> None:
     assert chosen((), ("wrong", "again", None)) is None
+
+
+# What a caller said
+
+
+MENU = (("sales", "sales", None), ("support", "support", None), ("2", "two", None), ("wrong", "again", None))
+
+
+def test_phrase_that_was_said_chooses_its_branch_and_anything_else_is_wrong() -> None:
+    assert chosen((Said("Sales, please!"), "wrong"), *MENU) == "sales"
+    assert chosen((Said("two"), "wrong"), *MENU) == "two"
+    assert chosen((Said("the weather"), "wrong"), *MENU) == "again"
+
+
+def test_first_alternative_of_recognition_that_fits_is_the_one() -> None:
+    assert chosen((Said("whales"), Said("support"), Said("sales"), "wrong"), *MENU) == "support"
+
+
+def test_keys_come_before_what_was_said() -> None:
+    assert chosen(("2", Said("sales"), "wrong"), *MENU) == "two"
+
+
+def test_caller_who_names_two_branches_is_asked_again_unless_they_lead_to_the_same() -> None:
+    assert chosen((Said("sales or support"), "wrong"), *MENU) == "again"
+    assert chosen((Said("sales or orders"),), ("sales", "sales", None), ("orders", "sales", None)) == "sales"
+
+
+def test_words_of_ours_are_no_phrases() -> None:
+    assert chosen((Said("wrong"),), ("wrong", "again", None), ("nothing", "again", None)) is None
+
+
+def test_keys_that_were_pressed_are_never_a_phrase() -> None:
+    assert chosen(("2", "wrong"), ("two", "phrase", None), ("wrong", "again", None)) == "again"
+
+
+def test_phrase_has_a_limit_too() -> None:
+    branches = (("sales", "sales", 1), ("sales", "busy", None))
+    assert [chosen((Said("sales"),), *branches, attempt=attempt) for attempt in (1, 2)] == ["sales", "busy"]
 
 
 @pytest.mark.parametrize(("attempt", "step"), [(1, "again"), (2, "again"), (3, "goodbye"), (100, "goodbye")])
@@ -165,3 +255,15 @@ def test_flow_survives_writing_and_reading() -> None:
         (Branch("keys", "1", Target("flow", flow=2), 2), Branch("keys", "wrong", to("a"))),
     )
     assert Flow.from_json(flow.to_json()) == flow
+    assert Flow.from_json({**flow.to_json(), "joinable": True}).joinable
+
+
+def test_flow_of_before_there_were_joinable_ones_is_none() -> None:
+    stored = Flow((talk("a"),)).to_json()
+    del stored["joinable"]
+    assert Flow.from_json(stored) == Flow((talk("a"),))
+
+
+def test_steps_that_are_led_to_by_name() -> None:
+    flow = Flow((talk("a", to("c")), talk("b"), talk("c")), (Branch("a", "1", to("d")),))
+    assert flow.named() - {""} == {"c", "d"}

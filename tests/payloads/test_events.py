@@ -11,8 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from callflows.calls.progress import later
 from callflows.payloads.body import BadPayload, from_query
-from callflows.payloads.events import OUTCOMES, PROGRESS, CallEvent, later, moment
+from callflows.payloads.events import OUTCOMES, PROGRESS, CallEvent, moment
+from callflows.payloads.telling import sentence
 
 FOLDER = Path(__file__).parent
 EVENTS = sorted(FOLDER.glob("events/*.json"))
@@ -35,58 +37,84 @@ def event(**members: Any) -> CallEvent:
 
 # name of the file: kind, status, outcome, outcomes for branches, sentence
 MEANING: dict[str, tuple[str, str, str, tuple[str, ...], str]] = {
-    "answered_outbound": ("status", "answered", "", (), "answered"),
-    "busy": ("status", "completed", "busy", ("busy",), "busy"),
-    "cancelled": ("status", "completed", "cancelled", (), "cancelled"),
-    "completed": ("status", "completed", "", (), "completed"),
-    "completed_2026": ("status", "completed", "", (), "completed"),
-    "completed_by_platform_2026": ("status", "completed", "", (), "completed"),
+    "answered_outbound": ("status", "answered", "", (), "Answered"),
+    "busy": ("status", "completed", "busy", ("busy",), "Busy"),
+    "cancelled": ("status", "completed", "cancelled", (), "Cancelled before it was answered"),
+    "completed": ("status", "completed", "", (), "Ended after 39 s, 0.002925 EUR"),
+    "completed_2026": ("status", "completed", "", (), "Ended by the caller after 39 s, 0.002925 EUR"),
+    "completed_by_platform_2026": (
+        "status",
+        "completed",
+        "",
+        (),
+        "Ended by Vonage, with nothing left to do, after 27 s, 0.002025 EUR",
+    ),
     "error_invalid_ncco": ("error", "", "", (), "Vonage: Syntax error in NCCO. Invalid value type or action."),
-    "failed_cannot_route": ("status", "completed", "failed", ("failed",), "failed, cannot_route"),
+    "failed_cannot_route": (
+        "status",
+        "completed",
+        "failed",
+        ("failed",),
+        "Failed: the destination is not supported, or blocked for the account",
+    ),
     "failed_number_out_of_service_2026": (
         "status",
         "completed",
         "failed",
         ("failed",),
-        "failed, number_out_of_service",
+        "Failed: the number is out of service, SIP 404",
     ),
     "future_unknown_status": ("status", "", "", (), "parked"),
     "input_async_single_digit": ("input", "", "", ("7", "wrong"), "Caller pressed 7"),
     "input_dtmf_docs_form": ("input", "", "", ("1234", "wrong"), "Caller pressed 1234"),
     "input_dtmf_nothing_pressed": ("input", "", "", ("nothing",), "Caller pressed nothing"),
-    "machine": ("status", "", "machine", (), "machine"),
-    "machine_beep_start": ("status", "", "machine", (), "machine, beep_start"),
-    "machine_beep_timeout": ("status", "", "machine", (), "machine, beep_timeout"),
-    "notify": ("notify", "", "", (), "Notified by the NCCO"),
-    "payment_legacy": ("status", "", "", (), "success"),
-    "record": ("record", "", "", (), "Vonage recorded 78336 bytes"),
-    "record_empty": ("record", "", "", (), "Vonage recorded 0 bytes"),
-    "rejected_declined_2026": ("status", "completed", "rejected", ("rejected",), "rejected, declined"),
-    "ringing_outbound": ("status", "ringing", "", (), "ringing"),
-    "started": ("status", "started", "", (), "started"),
-    "timeout": ("status", "completed", "timeout", ("timeout",), "timeout"),
+    "input_speech": ("input", "", "", ("wrong",), 'Caller said "book a table" (91 % sure)'),
+    "input_speech_start_timeout": ("input", "", "", ("nothing",), "Caller said nothing"),
+    "machine": ("status", "", "machine", ("machine",), "Answered by a machine"),
+    "machine_beep_start": ("status", "", "machine", ("beep", "machine"), "Beep of an answering machine"),
+    "machine_beep_timeout": ("status", "", "machine", ("machine",), "Answering machine without a beep in time"),
+    "notify": ("notify", "", "", ("notified",), 'Notified by the NCCO: {"step": "greeting_done", "ref": 20931}'),
+    "payment_legacy": ("payment", "", "", (), "Payment made"),
+    "record": ("record", "", "", (), "Vonage recorded 19 s, 78,336 bytes"),
+    "record_empty": ("record", "", "", (), "Vonage recorded nothing"),
+    "rejected_declined_2026": (
+        "status",
+        "completed",
+        "rejected",
+        ("rejected",),
+        "Rejected: the called party declined it, SIP 603",
+    ),
+    "ringing_outbound": ("status", "ringing", "", (), "Ringing"),
+    "started": ("status", "started", "", (), "Started"),
+    "timeout": ("status", "completed", "timeout", ("timeout",), "Rang too long without an answer"),
     "transcribed": ("transcribed", "", "", (), "Vonage transcribed a recording"),
-    "transfer": ("transfer", "", "", (), f"Leg moved to {OTHER_ROOM}"),
+    "transfer": ("transfer", "", "", (), "Moved to conversation CON-8e0b7d62-3c1f-4a95-b7d8-51f0c2a9e364"),
     "unanswered_carrier_timeout_2026": (
         "status",
         "completed",
         "unanswered",
         ("unanswered",),
-        "unanswered, carrier_timeout",
+        "Not answered: the carrier gave no answer in time, SIP 480",
     ),
-    "unanswered_timeout": ("status", "completed", "unanswered", ("unanswered",), "unanswered, timeout"),
-    "websocket_answered": ("status", "answered", "", (), "answered"),
-    "websocket_completed": ("status", "completed", "", (), "completed"),
-    "websocket_disconnected": ("status", "completed", "disconnected", ("disconnected",), "disconnected"),
-    "websocket_started": ("status", "started", "", (), "started"),
-    "websocket_unanswered": ("status", "completed", "unanswered", ("unanswered",), "unanswered"),
+    "unanswered_timeout": (
+        "status",
+        "completed",
+        "unanswered",
+        ("unanswered",),
+        "Not answered: the carrier gave no answer in time",
+    ),
+    "websocket_answered": ("status", "answered", "", (), "Answered"),
+    "websocket_completed": ("status", "completed", "", (), "Ended after 38 s, 0.00025333 EUR"),
+    "websocket_disconnected": ("status", "completed", "disconnected", ("disconnected",), "Audio socket disconnected"),
+    "websocket_started": ("status", "started", "", (), "Started"),
+    "websocket_unanswered": ("status", "completed", "unanswered", ("unanswered",), "Not answered"),
 }
 
 
 @pytest.mark.parametrize("name", MEANING)
 def test_event_means_what_its_documentation_says(name: str) -> None:
     found = CallEvent.parse(load(name))
-    assert (found.kind, found.status, found.outcome, found.outcomes, str(found)) == MEANING[name]
+    assert (found.kind, found.status, found.outcome, found.outcomes, sentence(found)) == MEANING[name]
 
 
 @pytest.mark.parametrize("file", EVENTS, ids=lambda file: file.stem)
@@ -98,7 +126,6 @@ def test_every_event_names_a_leg_or_a_room_and_keeps_all_its_members(file: Path)
     assert found.conversation_uuid in (ROOM, OTHER_ROOM)
     assert (found.caller, found.to) == (raw.get("from", ""), raw.get("to", ""))
     assert (found.at is None) == ("timestamp" not in raw)
-    assert found.ends_leg == (found.status == "completed")
 
 
 def test_there_are_events_of_all_kinds() -> None:
@@ -111,6 +138,7 @@ def test_there_are_events_of_all_kinds() -> None:
         "transfer",
         "notify",
         "error",
+        "payment",
     }
 
 
@@ -134,7 +162,7 @@ def test_time_of_an_event_is_utc() -> None:
 )
 def test_event_by_get_means_the_same_as_by_post(name: str) -> None:
     got, posted = CallEvent.parse(from_query(load(name, "events_get"))), CallEvent.parse(load(name))
-    assert str(got) == str(posted)
+    assert sentence(got) == sentence(posted)
     for member in (
         "kind",
         "uuid",
@@ -164,17 +192,17 @@ def test_every_event_by_get_is_read(file: Path) -> None:
 
 def test_unknown_event_is_no_error() -> None:
     found = event(brand_new=1)
-    assert (found.kind, found.name, found.status, found.outcomes, str(found)) == (
+    assert (found.kind, found.name, found.status, found.outcomes, sentence(found)) == (
         "unknown",
         "unknown",
         "",
         (),
-        "unknown",
+        "Event of a kind that is not known",
     )
 
 
 def test_status_is_read_whatever_its_case_and_shown_as_it_came() -> None:
-    assert (event(status="Busy").outcome, str(event(status="Busy"))) == ("busy", "Busy")
+    assert (event(status="Busy").outcome, event(status="Busy").name) == ("busy", "Busy")
 
 
 def test_digits_of_before_2020_are_read() -> None:
@@ -191,14 +219,14 @@ def test_every_key_is_a_digit(key: str) -> None:
     assert event(dtmf={"digits": key}).outcomes == (key, "wrong")
 
 
+@pytest.mark.parametrize("raw", [{}, {"status": "started", "uuid": None, "conversation_uuid": ""}])
+def test_event_that_names_no_leg_and_no_room_is_unattached(raw: dict[str, Any]) -> None:
+    assert CallEvent.parse(raw).unattached
+
+
 @pytest.mark.parametrize(
     ("raw", "sentence"),
     [
-        ({}, "event webhook without 'uuid' and 'conversation_uuid'"),
-        (
-            {"status": "started", "uuid": None, "conversation_uuid": ""},
-            "event webhook without 'uuid' and 'conversation_uuid'",
-        ),
         ({"uuid": "a" * 10_000}, "uuid: expected a text of at most 255 characters"),
         ({"uuid": 5}, "uuid: expected a text of at most 255 characters"),
         ({"call_uuid": ["a"]}, "uuid: expected a text of at most 255 characters"),
@@ -206,7 +234,7 @@ def test_every_key_is_a_digit(key: str) -> None:
         ({"conversation_uuid_to": "a" * 256}, "conversation_uuid: expected a text of at most 255 characters"),
     ],
 )
-def test_event_that_names_no_leg_and_no_room_is_refused(raw: dict[str, Any], sentence: str) -> None:
+def test_event_whose_id_is_none_is_refused(raw: dict[str, Any], sentence: str) -> None:
     with pytest.raises(BadPayload) as refused:
         CallEvent.parse(raw)
     assert str(refused.value) == sentence

@@ -1,114 +1,156 @@
-"""Knows that our requests reach Vonage's API signed, and that what goes wrong is said in a sentence."""
+"""Knows that our requests have the form of the fixtures, and that answers of every form are read."""
 
 from __future__ import annotations
 
-import json
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from collections.abc import Callable
 from typing import Any
 
-import jwt
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 
-from callflows.vonage.account import Account, VonageError, trusted
-from callflows.vonage.calls import find_leg, hang_up
+from callflows.vonage import calls
+from callflows.vonage.account import VonageError
+from callflows.vonage.client import Client
+from tests.rest_server import CREATED, Reply, RestServer, payload
 
-KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-PEM = KEY.private_bytes(
-    serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-).decode()
+LEG = "0A0000000123ABCD1"
 PATH = "/socket/line1/"
-
-
-class Api(HTTPServer):
-    """A small part of the REST API: checks the token's signature, and answers with ``status``."""
-
-    status = 204
-    seen: list[tuple[str, str, Any]]
-
-    @property
-    def account(self) -> Account:
-        return Account("app", PEM, f"http://127.0.0.1:{self.server_port}")
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Api
-
-    def answer(self) -> None:
-        token = self.headers["Authorization"].removeprefix("Bearer ")
-        claims = jwt.decode(token, KEY.public_key(), algorithms=["RS256"])
-        assert claims["application_id"] == "app"
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self.server.seen.append((self.command, self.path, json.loads(body) if body else None))
-        calls = {"_embedded": {"calls": [{"uuid": "leg2", "to": {"uri": f"wss://us{PATH}token"}}]}}
-        content = json.dumps(calls).encode() if self.command == "GET" else b""
-        self.send_response(self.server.status)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    do_GET = do_PUT = answer
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing."""
-
-
-@pytest.fixture
-def api() -> Iterator[Api]:
-    with Api(("127.0.0.1", 0), Handler) as server:
-        server.seen = []
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
-
-
-async def test_leg_is_hung_up_by_its_uuid_as_it_is(api: Api) -> None:
-    await hang_up(api.account, "0A0000000123ABCD1")
-    assert api.seen == [("PUT", "/v1/calls/0A0000000123ABCD1", {"action": "hangup"})]
-
-
-async def test_leg_of_a_socket_is_found_by_its_address(api: Api) -> None:
-    api.status = 200
-    assert await find_leg(api.account, "CON-1", PATH) == "leg2"
-    with pytest.raises(VonageError, match="lists no leg"):
-        await find_leg(api.account, "CON-1", "/socket/other/")
+Act = Callable[[Client], object]
 
 
 @pytest.mark.parametrize(
-    ("status", "sentence"),
-    [(401, "refused our token"), (404, "does not know this leg"), (429, "too many requests"), (500, "answered 500")],
-)
-async def test_refusals_are_sentences(api: Api, status: int, sentence: str) -> None:
-    api.status = status
-    with pytest.raises(VonageError, match=sentence):
-        await hang_up(api.account, "leg")
-
-
-async def test_without_server_or_key_it_says_so() -> None:
-    with pytest.raises(VonageError, match="could not be reached"):
-        await hang_up(Account("app", PEM, "http://127.0.0.1:9"), "leg")
-    with pytest.raises(VonageError, match="no private key"):
-        await hang_up(Account("app", ""), "leg")
-    with pytest.raises(VonageError, match="cannot be used"):
-        await hang_up(Account("app", "not a key"), "leg")
-
-
-@pytest.mark.parametrize(
-    ("url", "may"),
+    ("act", "method", "path", "body"),
     [
-        ("https://api-eu-3.vonage.com", True),
-        ("https://nexmo.com", True),
-        ("http://api-eu-3.vonage.com", False),
-        ("https://vonage.com.evil.example", False),
-        ("https://evilvonage.com", False),
-        ("", False),
+        (lambda c: calls.hang_up(c, LEG), "PUT", "", "modify_hangup"),
+        (lambda c: calls.switch(c, LEG, "mute"), "PUT", "", "modify_mute"),
+        (lambda c: calls.switch(c, LEG, "unmute"), "PUT", "", "modify_unmute"),
+        (lambda c: calls.switch(c, LEG, "earmuff"), "PUT", "", "modify_earmuff"),
+        (lambda c: calls.switch(c, LEG, "unearmuff"), "PUT", "", "modify_unearmuff"),
+        (
+            lambda c: calls.transfer(c, LEG, ncco=[{"action": "talk", "text": "Moved."}]),
+            "PUT",
+            "",
+            "modify_transfer_ncco",
+        ),
+        (lambda c: calls.transfer(c, LEG, url="https://app.example.com/hooks/next"), "PUT", "", "modify_transfer_url"),
+        (
+            lambda c: calls.play(c, LEG, "https://cdn.example.com/hold.mp3", 0, 0.4),
+            "PUT",
+            "/stream",
+            "stream_start_request",
+        ),
+        (lambda c: calls.stop_playing(c, LEG), "DELETE", "/stream", None),
+        (lambda c: calls.talk(c, LEG, "One moment", "en-GB"), "PUT", "/talk", "talk_start_request"),
+        (lambda c: calls.stop_talking(c, LEG), "DELETE", "/talk", None),
+        (lambda c: calls.send_digits(c, LEG, "17p13#"), "PUT", "/dtmf", "dtmf_request"),
+        (
+            lambda c: calls.subscribe_digits(c, LEG, "https://app.example.com/hooks/event"),
+            "PUT",
+            "/input/dtmf",
+            "input_dtmf_subscribe_request",
+        ),
+        (lambda c: calls.unsubscribe_digits(c, LEG), "DELETE", "/input/dtmf", None),
     ],
 )
-def test_token_goes_only_to_hosts_of_vonage(url: str, may: bool) -> None:
-    assert trusted(url) is may
-    assert Account("app", PEM).base(url) == (url if may else "https://api.nexmo.com")
+def test_request_has_the_form_of_the_fixture(
+    client: Client, api: RestServer, act: Act, method: str, path: str, body: str | None
+) -> None:
+    act(client)
+    assert api.requests() == [(method, f"/v1/calls/{LEG}{path}", payload(body) if body else None)]
+
+
+@pytest.mark.parametrize("name", ["ncco", "answer_url", "websocket"])
+def test_call_is_placed_with_what_it_was_told(client: Client, api: RestServer, name: str) -> None:
+    body = payload(f"create_call_request_{name}")
+    assert calls.create(client, body) == CREATED == payload("create_call_201")
+    assert api.requests() == [("POST", "/v1/calls", body)]
+
+
+def test_leg_goes_back_byte_for_byte(client: Client, api: RestServer) -> None:
+    calls.hang_up(client, "a/b ?c")
+    assert api.asked[0].path == "/v1/calls/a%2Fb%20%3Fc"
+
+
+@pytest.mark.parametrize("leg", ["", ".", ".."])
+def test_leg_that_would_be_another_address_is_refused(client: Client, api: RestServer, leg: str) -> None:
+    with pytest.raises(VonageError, match="no event has named the leg yet"):
+        calls.hang_up(client, leg)
+    assert not api.asked
+
+
+def test_hang_up_that_comes_too_early_is_asked_again(client: Client, api: RestServer) -> None:
+    early = Reply(400, payload("error_400_too_early"))
+    api.replies = [early, early]
+    calls.hang_up(client, LEG, pauses=(0.0, 0.0, 0.0))
+    assert len(api.asked) == 3
+    api.answer = lambda asked: early
+    with pytest.raises(VonageError, match="400"):
+        calls.hang_up(client, LEG, pauses=(0.0, 0.0, 0.0))
+    assert len(api.asked) == 3 + 4
+    assert sum(calls.EARLY_SECONDS) > 2
+
+
+def test_leg_that_is_gone_is_not_asked_again(client: Client, api: RestServer) -> None:
+    api.answer = lambda asked: Reply(404, payload("error_404_inferred"))
+    with pytest.raises(VonageError, match="does not know this leg"):
+        calls.hang_up(client, LEG)
+    assert len(api.asked) == 1
+
+
+def test_transfer_goes_to_one_place(client: Client) -> None:
+    with pytest.raises(ValueError, match="either ncco or url"):
+        calls.transfer(client, LEG)
+    with pytest.raises(ValueError, match="either ncco or url"):
+        calls.transfer(client, LEG, ncco=[], url="https://app.example.com/x")
+
+
+@pytest.mark.parametrize("name", ["in_progress", "completed"])
+def test_call_is_asked_for(client: Client, api: RestServer, name: str) -> None:
+    api.replies = [Reply(200, payload(f"get_call_200_{name}"))]
+    assert calls.get(client, LEG) == payload(f"get_call_200_{name}")
+    assert api.requests() == [("GET", f"/v1/calls/{LEG}", None)]
+
+
+@pytest.mark.parametrize("body", [b"", b"oops", b"[]", b"null", b"[" * 100_000])
+def test_answer_of_another_form_is_a_sentence(client: Client, api: RestServer, body: bytes) -> None:
+    api.replies = [Reply(200, body)]
+    with pytest.raises(VonageError, match="something else than the JSON object"):
+        calls.get(client, LEG)
+
+
+def page(count: int, *uuids: str) -> Reply:
+    found = [{"uuid": each, "to": {"type": "websocket", "uri": f"wss://us/socket/{each}/token"}} for each in uuids]
+    return Reply(200, {"count": count, "_embedded": {"calls": found}})
+
+
+def test_list_is_read_page_after_page(client: Client, api: RestServer) -> None:
+    api.replies = [page(3, "a", "b"), page(3, "c")]
+    assert [each["uuid"] for each in calls.listed(client, status="answered")] == ["a", "b", "c"]
+    assert [each.query for each in api.asked] == [
+        {"page_size": "100", "record_index": "0", "status": "answered"},
+        {"page_size": "100", "record_index": "2", "status": "answered"},
+    ]
+
+
+def test_list_of_the_fixture_is_read(client: Client, api: RestServer) -> None:
+    api.replies = [Reply(200, payload("list_calls_200")), page(21)]
+    (call,) = calls.listed(client)
+    assert call == payload("get_call_200_completed")
+
+
+@pytest.mark.parametrize("body", [{}, {"_embedded": []}, {"_embedded": {"calls": None}}, {"count": "x"}])
+def test_list_of_another_form_is_empty(client: Client, api: RestServer, body: Any) -> None:
+    api.answer = lambda asked: Reply(200, {"count": 1, **body})
+    assert list(calls.listed(client)) == []
+
+
+def test_list_without_end_ends(client: Client, api: RestServer) -> None:
+    api.answer = lambda asked: page(10**9, "a")
+    assert len(list(calls.listed(client))) == calls.PAGES
+
+
+def test_leg_of_a_socket_is_found_by_its_address(client: Client, api: RestServer) -> None:
+    api.answer = lambda asked: page(2, "line1", "line2")
+    assert calls.find_leg(client, "CON-1", PATH) == "line1"
+    assert api.asked[0].query["conversation_uuid"] == "CON-1"
+    with pytest.raises(VonageError, match="lists no leg"):
+        calls.find_leg(client, "CON-1", "/socket/other/")

@@ -28,12 +28,12 @@ def talk(name: str, text: str, then: str = "next", **options: Any) -> dict[str, 
 
 
 def socket(name: str, app: str, rate: int = 16000, **options: Any) -> dict[str, Any]:
-    content_type = f"audio/l16;rate={rate}"
+    endpoint = {"type": "websocket", "content-type": f"audio/l16;rate={rate}"}
     return {
         "name": name,
         "action": "connect",
         "then": "end",
-        "options": {"app": app, "content-type": content_type, **options},
+        "options": {"app": app, "endpoint": endpoint, **options},
     }
 
 

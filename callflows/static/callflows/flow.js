@@ -1,5 +1,5 @@
-// Knows how the rows of a flow's page behave: order, new and removed rows, and the fields of the chosen action.
-// Without it the page shows the fields of all actions, and rows keep their order.
+// Knows how the rows of a flow's page behave: order, new and removed rows, and the fields of what is chosen.
+// Without it rows keep their order, and the fields of another action or endpoint come with the next save.
 
 const rowsOf = (list) => [...list.querySelectorAll(":scope > [data-row]")];
 const inputOf = (row, name) => row.querySelector(`[name$="-${CSS.escape(name)}"]`);
@@ -60,17 +60,50 @@ function add(section, list) {
   row.querySelector("input:not([type=hidden]), select").focus();
 }
 
-/** Show the fields of the chosen action, app and target; the others are disabled, so that they are not sent. */
+/** Return a row's fields for the chosen action, from the section's templates when it has none of them yet. */
+function optionsOf(row, action) {
+  const there = row.querySelector(`[data-action="${CSS.escape(action)}"]`);
+  const made = there ? null : row.closest("[data-rows]").querySelector(`[data-options="${CSS.escape(action)}"]`);
+  if (!made) return there;
+  const number = inputOf(row, "position").name.match(/-(\w+)-position$/)[1];
+  const holder = document.createElement("template");
+  holder.innerHTML = made.innerHTML.replaceAll("__prefix__", number);
+  const fields = holder.content.firstElementChild;
+  row.querySelector(".step-fields").prepend(fields);
+  return fields;
+}
+
+/** Return the values of a field that is shown; one that is not shown chooses nothing. */
+function valuesOf(row, name) {
+  const inputs = [...row.querySelectorAll(`[name$="-${CSS.escape(name)}"]`)].filter((each) => !each.matches(":disabled"));
+  const chosen = inputs.filter((each) => each.type !== "checkbox" || each.checked).map((each) => each.value);
+  return chosen.length ? chosen : [""];
+}
+
+/** Show the fields of the chosen action, endpoint and target; the others are disabled, so that they are not sent. */
 function show(row) {
   row.classList.toggle("removed", Boolean(inputOf(row, "DELETE")?.checked));
   const action = inputOf(row, "action")?.value;
-  const app = inputOf(row, "connect.app")?.value;
-  for (const group of row.querySelectorAll("[data-action]")) {
-    const fits = group.dataset.action === action && [undefined, app].includes(group.dataset.app);
-    group.hidden = group.disabled = !fits;
+  if (action) {
+    const shown = optionsOf(row, action);
+    for (const each of row.querySelectorAll("[data-action]")) each.hidden = each.disabled = each !== shown;
+    if (shown) showFields(row, shown);
   }
   const then = inputOf(row, "then")?.value;
   for (const target of row.querySelectorAll("[data-then]")) target.hidden = target.dataset.then !== then;
+}
+
+/** Show the fields whose conditions hold. What decides about others has fewer conditions than they, and comes first. */
+function showFields(row, options) {
+  const fields = [...options.querySelectorAll("[data-when]")].map((field) => [field, JSON.parse(field.dataset.when)]);
+  fields.sort(([, one], [, other]) => Object.keys(one).length - Object.keys(other).length);
+  for (const [field, when] of fields) {
+    const fits = Object.entries(when).every(([name, allowed]) =>
+      valuesOf(row, name).some((value) => allowed.includes(value)),
+    );
+    field.hidden = !fits;
+    for (const input of field.querySelectorAll("input, select, textarea")) input.disabled = !fits;
+  }
 }
 
 /** Offer the names that the steps have now, also those that are not saved yet. */
@@ -79,6 +112,22 @@ function suggest() {
   const list = document.getElementById("step-names");
   list.replaceChildren(...names.filter(Boolean).map((name) => new Option("", name)));
 }
+
+/** Offer the outcomes that the step of a branch can have, as its row stands now. */
+function suggestOutcomes(branch) {
+  const known = JSON.parse(document.getElementById("outcomes-of").textContent);
+  const steps = [...document.querySelectorAll("[data-row].step:not(.removed)")];
+  const step = steps.find((row) => inputOf(row, "name").value === inputOf(branch, "step").value);
+  const action = step && inputOf(step, "action").value;
+  const kinds = { connect: () => valuesOf(step, "connect.to")[0], input: () => inputKind(step) };
+  const found = action ? known[action]?.[kinds[action]?.() ?? ""] ?? [] : known.any;
+  const first = step && step === steps[0] ? known.first : [];
+  const list = document.getElementById("outcomes");
+  list.replaceChildren(...[...new Set([...found, ...first])].map((name) => new Option("", name)));
+}
+
+const inputKind = (step) =>
+  valuesOf(step, "input.mode")[0] === "asynchronous" ? "asynchronous" : valuesOf(step, "input.type").join(" ");
 
 for (const section of document.querySelectorAll("[data-rows]")) {
   const list = section.querySelector("[data-row-list]");
@@ -92,6 +141,9 @@ for (const section of document.querySelectorAll("[data-rows]")) {
     const row = event.target.closest("[data-row]");
     if (row) show(row);
     suggest();
+  });
+  section.addEventListener("focusin", (event) => {
+    if (event.target.matches("[list=outcomes]")) suggestOutcomes(event.target.closest("[data-row]"));
   });
   section.addEventListener("click", (event) => {
     const up = event.target.closest("[data-row-up]");

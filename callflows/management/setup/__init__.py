@@ -1,0 +1,1 @@
+"""Knows the subcommands of `manage.py vonage`, which set an account up."""

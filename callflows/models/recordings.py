@@ -1,0 +1,180 @@
+"""Knows recordings: of lines, which we made, and of calls, which Vonage made and we fetch; and their transcripts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.files import File
+from django.core.files.storage import default_storage
+from django.db import models, transaction
+from django.db.models.signals import post_delete
+from django.dispatch import receiver
+from django.utils import timezone
+
+from callflows.audio.kinds import HEAD_BYTES, kind_of, seconds_of
+from callflows.audio.wavfile import is_locked, repair
+from callflows.models.calls import Call, TimelineEntry
+from callflows.models.jobs import Hopeless, job
+from callflows.models.lines import Line
+
+FOLDER = "recordings/kept"
+
+
+@job
+def keep_recording(line: str) -> None:
+    """Move a line's finished recording to the storage."""
+    Recording.objects.keep(line)
+
+
+class RecordingQuerySet(models.QuerySet["Recording"]):
+    def keep(self, line_id: str) -> Recording | None:
+        """Move a finished recording from ``recordings/open`` to the storage; None when there is nothing to keep.
+
+        Safe to repeat, and at several workers: the row is made once.
+        """
+        path = open_path(line_id)
+        line = Line.objects.select_related("call").filter(pk=line_id).first()
+        if line is None or not path.exists() or is_locked(path):
+            return None
+        seconds = repair(path)
+        if not seconds:
+            path.unlink(missing_ok=True)
+            return None
+        with transaction.atomic():
+            recording, made = self.get_or_create(line=line, defaults={"call": line.call, "seconds": seconds})
+            if made:
+                with path.open("rb") as file:
+                    recording.file.save(f"{line_id}.wav", File(file), save=False)
+                recording.save()
+                text = f"{seconds:.1f} s kept"
+                line.call.note(TimelineEntry.Kind.RECORDING, text, line=line, data={"recording": recording.pk})
+        path.unlink(missing_ok=True)
+        return recording
+
+    def repair(self) -> int:
+        """Keep the recordings whose worker died; return how many. Those still being written are locked, and left."""
+        folder = Path(settings.RECORDINGS_OPEN)
+        found = sorted(folder.glob("*.wav")) if folder.is_dir() else []
+        kept = [self.keep(path.stem) for path in found]
+        lost = Line.objects.filter(pk__in=[each.line_id for each in kept if each], state=Line.State.OPEN)
+        lost.update(state=Line.State.LOST, closed=timezone.now())
+        return sum(1 for each in kept if each)
+
+    def of_vonage(self, call: Call, source: str, uuid: str, url: str = "") -> Recording:
+        """Return the row of what Vonage recorded in a call, made if it is new: its transcript may come first.
+
+        Known by its uuid in this call; speech that was recorded for an input has none, and is known by its address.
+        """
+        uuid = uuid[:255]
+        with transaction.atomic():
+            Call.objects.select_for_update().get(pk=call.pk)
+            known = {"recording_uuid": uuid} if uuid else {"recording_uuid": None, "source": source, "url": url}
+            found = self.filter(call=call, **known).first()
+            found = found or self.create(call=call, source=source, recording_uuid=uuid or None, url=url)
+            if url and not found.url:
+                found.url = url
+                found.save(update_fields=["url"])
+            return found
+
+
+def open_path(line_id: str) -> Path:
+    """Return where a line's recording is written while it lasts."""
+    return Path(settings.RECORDINGS_OPEN) / f"{line_id}.wav"
+
+
+class Whole(File[bytes]):
+    """A file on our disk that the storage may move instead of copying it."""
+
+    def temporary_file_path(self) -> str:
+        return str(self.name)
+
+
+class Recording(models.Model):
+    """What was said: on a line (``others`` left and ``us`` right, in one WAV), or as Vonage recorded it.
+
+    Vonage's have no line, and no file until it was fetched; ``transcript`` is its JSON, once that was fetched.
+    ``seconds`` is None until there is a file, and where its length cannot be told.
+    """
+
+    class Source(models.TextChoices):
+        LINE = "line", "audio socket"
+        VONAGE = "vonage", "recorded by Vonage"
+        SPEECH = "speech", "speech input"
+
+    call = models.ForeignKey(Call, on_delete=models.CASCADE, related_name="recordings")
+    line = models.OneToOneField(Line, on_delete=models.CASCADE, null=True, blank=True, related_name="recording")
+    source = models.CharField(max_length=10, choices=Source, default=Source.LINE)
+    # Vonage's recording_uuid; None for our own. It is not the id of the file in the address.
+    recording_uuid = models.CharField(max_length=255, null=True, blank=True)  # noqa: DJ001  (several have none)
+    url = models.TextField(blank=True)
+    file = models.FileField(upload_to=FOLDER, blank=True)
+    seconds = models.FloatField(null=True)
+    transcript = models.JSONField(null=True, blank=True)
+    made = models.DateTimeField(auto_now_add=True)
+
+    objects = RecordingQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("id",)
+        permissions = (("listen_recording", "Can listen to recordings"),)
+        constraints = (models.UniqueConstraint(fields=("call", "recording_uuid"), name="recording_once_in_a_call"),)
+
+    def __str__(self) -> str:
+        return f"{self.seconds:.1f} s" if self.seconds is not None else self.get_source_display()
+
+    @property
+    def kind(self) -> str:
+        """``wav``, ``mp3`` or ``ogg``, as its file's name says, which we chose by its content; empty without a file."""
+        return Path(str(self.file.name or "")).suffix.lstrip(".")
+
+    def take(self, path: Path) -> bool:
+        """Move a whole file into the storage and say so on the timeline; False when another worker did.
+
+        Its name is always the same: what a worker left that was killed right then is replaced. Raises Hopeless when
+        it is no sound.
+        """
+        kind, seconds, size = _kind(path), seconds_of(path), path.stat().st_size
+        with transaction.atomic():
+            row = Recording.objects.select_for_update(of=("self",)).select_related("call").get(pk=self.pk)
+            if row.file:
+                return False
+            name = f"{row.source}-{row.pk}.{kind}"
+            default_storage.delete(f"{FOLDER}/{name}")
+            with path.open("rb") as file:
+                row.file.save(name, Whole(file, str(path)), save=False)
+            row.seconds = seconds
+            row.save(update_fields=["file", "seconds"])
+            length = f"{seconds:.1f} s" if seconds is not None else f"{size:,} bytes"
+            data = {"recording": row.pk, "kind": kind, "bytes": size}
+            row.call.note(TimelineEntry.Kind.RECORDING, f"Recording fetched, {length}", data=data)
+        return True
+
+    def transcribe(self, transcript: Any, count: int) -> bool:
+        """Keep a transcript of ``count`` sentences and say so on the timeline; False when there is one."""
+        with transaction.atomic():
+            row = Recording.objects.select_for_update(of=("self",)).select_related("call").get(pk=self.pk)
+            if row.transcript is not None:
+                return False
+            row.transcript = transcript
+            row.save(update_fields=["transcript"])
+            text = f"Transcript fetched, {count} {'sentence' if count == 1 else 'sentences'}"
+            row.call.note(TimelineEntry.Kind.RECORDING, text, data={"recording": row.pk})
+        return True
+
+
+def _kind(path: Path) -> str:
+    with path.open("rb") as file:
+        head = file.read(HEAD_BYTES)
+    if kind := kind_of(head):
+        return kind
+    came = f"a file that begins with {head!r}" if head else "an empty file"
+    raise Hopeless(f"expected sound as MP3, WAV or Ogg, got {came}")
+
+
+@receiver(post_delete, sender=Recording)
+def remove_file(instance: Recording, **kwargs: Any) -> None:
+    """A recording's file goes with it, once that is certain."""
+    if name := instance.file.name:
+        transaction.on_commit(lambda: default_storage.delete(name))

@@ -1,0 +1,164 @@
+"""`manage.py work`: killed, stopped and kept busy, it loses no job and does none twice at a time."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.audio.test_kinds import make
+from tests.file_server import FileServer, Sent, file_server
+from tests.rest_server import pem
+from tests.services import Deployment, Process, wait_until
+
+PATH = "/v1/files/bbbbbbbb-1111"
+ENQUEUE = """
+from callflows.models import Application, Call, Job
+application = Application.objects.first()
+Application.objects.update(private_key_variable="TEST_KEY", api_host={host!r})
+call = Call.objects.create(uuid="call", application=application, status="completed")
+for number in range({count}):
+    Job.objects.enqueue("fetch_recording", call=call.pk, uuid=f"r{{number}}", url={url!r}, source="vonage")
+"""
+QUICK = 'from callflows.models import Job; Job.objects.enqueue("keep_recording", line="none")'
+
+
+@pytest.fixture
+def host() -> Iterator[FileServer]:
+    with file_server() as server:
+        yield server
+
+
+@pytest.fixture
+def sound(tmp_path: Path) -> bytes:
+    return make(tmp_path / "sound", "mp3", 3.0).read_bytes()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def deployment(request: pytest.FixtureRequest) -> Deployment:
+    found: Deployment = request.getfixturevalue(f"on_{request.param}")
+    return found
+
+
+def rows(deployment: Deployment, query: str) -> list[Any]:
+    """Ask the deployment's database, past Django."""
+    if url := deployment.environment.get("DATABASE_URL"):
+        with psycopg.connect(url) as postgres:
+            return postgres.execute(query.encode()).fetchall()
+    with closing(sqlite3.connect(deployment.home / "db.sqlite3")) as lite:
+        return lite.execute(query).fetchall()
+
+
+def shell(deployment: Deployment, code: str) -> None:
+    done = deployment.manage("shell", "--verbosity", "0", "-c", code)
+    assert done.returncode == 0, done.stderr
+
+
+def prepare(deployment: Deployment, host: FileServer, count: int = 1) -> None:
+    """Let ``count`` recordings wait to be fetched from ``host``."""
+    deployment.environment |= {"TRUSTED_ORIGINS": host.url, "TEST_KEY": pem()}
+    shell(deployment, ENQUEUE.format(host=host.url, url=f"{host.url}{PATH}", count=count))
+
+
+def start(deployment: Deployment, *arguments: str) -> Process:
+    worker = deployment.start(["work", *arguments], {})
+    worker.wait_until_it_says("working")
+    return worker
+
+
+def kept(deployment: Deployment) -> list[Path]:
+    return [each for each in (deployment.home / "media" / "recordings").rglob("*") if each.is_file()]
+
+
+def test_job_of_a_worker_that_is_killed_is_finished_by_another(
+    deployment: Deployment, host: FileServer, sound: bytes
+) -> None:
+    over = threading.Event()
+    host.files[PATH] = Sent(sound, pause=over)
+    prepare(deployment, host)
+    first = start(deployment, "--lease", "1")
+    wait_until(lambda: host.asked == [PATH], "the first worker downloads")
+    wait_until(lambda: bool(kept(deployment)), "half of the file is there")
+    first.kill()
+    assert rows(deployment, "SELECT state, attempts FROM callflows_job") == [("waiting", 1)]
+    host.files[PATH] = Sent(sound)
+    start(deployment, "--lease", "1")
+    wait_until(lambda: rows(deployment, "SELECT state, attempts FROM callflows_job") == [("done", 2)], "it is done")
+    over.set()
+    ((name,),) = rows(deployment, "SELECT file FROM callflows_recording")
+    # What the first one left half made is gone; only the whole file is there.
+    assert kept(deployment) == [deployment.home / "media" / name]
+    assert kept(deployment)[0].read_bytes() == sound
+    assert rows(deployment, "SELECT count(*) FROM callflows_timelineentry WHERE kind = 'recording'") == [(1,)]
+
+
+def test_long_job_is_not_taken_over_while_its_worker_lives(
+    on_sqlite: Deployment, host: FileServer, sound: bytes
+) -> None:
+    over = threading.Event()
+    host.files[PATH] = Sent(sound, pause=over)
+    prepare(on_sqlite, host)
+    for _ in range(2):
+        start(on_sqlite, "--lease", "0.6")
+    wait_until(lambda: host.asked == [PATH], "one of the workers downloads")
+
+    leases = set[Any]()
+
+    def renewed() -> bool:
+        leases.update(rows(on_sqlite, "SELECT due FROM callflows_job"))
+        return len(leases) > 9
+
+    wait_until(renewed, "the lease is renewed nine times, which is three times as long as it lasts")
+    over.set()
+    wait_until(lambda: rows(on_sqlite, "SELECT state, attempts FROM callflows_job") == [("done", 1)], "it is done")
+    assert host.asked == [PATH]
+
+
+def test_quick_job_begins_at_once_though_all_downloads_hang(
+    on_sqlite: Deployment, host: FileServer, sound: bytes
+) -> None:
+    over = threading.Event()
+    host.files[PATH] = Sent(sound, pause=over)
+    prepare(on_sqlite, host, count=5)
+    start(on_sqlite)
+    wait_until(lambda: len(host.asked) == 2, "as many downloads as there are threads for them")
+    shell(on_sqlite, QUICK)
+    done = "SELECT (julianday(due) - julianday(made)) * 86400 FROM callflows_job WHERE state = 'done'"
+    wait_until(lambda: bool(rows(on_sqlite, done)), "the quick job is done")
+    ((seconds,),) = rows(on_sqlite, done)
+    # 0.4 s at most, and another process that uses the machine.
+    assert seconds < 1.5
+    over.set()
+    everything = "SELECT count(*) FROM callflows_job WHERE state = 'done'"
+    wait_until(lambda: rows(on_sqlite, everything) == [(6,)], "the downloads are done as well")
+
+
+def test_worker_that_is_told_to_stop_ends_in_the_middle_of_a_download(
+    on_sqlite: Deployment, host: FileServer, sound: bytes
+) -> None:
+    over = threading.Event()
+    host.files[PATH] = Sent(sound, pause=over)
+    prepare(on_sqlite, host)
+    worker = start(on_sqlite)
+    wait_until(lambda: host.asked == [PATH], "it downloads")
+    begun = time.monotonic()
+    assert worker.stop() == 0
+    # Within 3 s it is promised; other tests use the machine too.
+    assert time.monotonic() - begun < 6
+    over.set()
+    assert rows(on_sqlite, "SELECT state FROM callflows_job") == [("waiting",)]
+
+
+def test_idle_worker_ends_at_once(on_sqlite: Deployment) -> None:
+    worker = start(on_sqlite)
+    begun = time.monotonic()
+    assert worker.stop() == 0
+    assert time.monotonic() - begun < 2
+    assert "Traceback" not in worker.said()

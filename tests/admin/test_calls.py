@@ -121,7 +121,8 @@ def test_timeline_stands_in_order_with_seconds_from_the_start(admin_client: Clie
 
 
 def test_no_token_stands_on_any_page(admin_client: Client) -> None:
-    call = make_call(caller="ws://testserver/socket/abc/TOPSECRET", called="ws://x/socket/abc/TOPSECRET", number_text="")
+    address = "ws://testserver/socket/abc/TOPSECRET"
+    call = make_call(caller=address, called=address, number_text="")
     line = make_line(call)
     address = f"wss://callflows.example{line.path}"
     document = [{"action": "connect", "endpoint": [{"type": "websocket", "uri": address}]}]

@@ -304,6 +304,8 @@ STORAGES = {
 # Recordings and prompts are private.
 FILE_UPLOAD_PERMISSIONS = 0o600
 FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o700
+# A step of a flow sends up to 30 fields: Django's 1,000 would refuse a flow of some 40 steps, and lose what was typed.
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 10_000
 
 # --- Who may ask
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -23,6 +25,9 @@ from tests import services
 if TYPE_CHECKING:
     from tests.rest_server import RestServer
 
+CORE = ("calls", "ncco", "payloads")
+# What surrounds every test unasked: pytest-django's own fixtures, with what they use, and two of this file's.
+FOR_DJANGO = re.compile("_.*|django_.*|monkeypatch|request|media|nothing_remembered")
 HOME = tempfile.TemporaryDirectory(prefix="callflows-tests-")
 CHROMIUM_FLAGS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run "
@@ -54,6 +59,13 @@ load_settings()
 # How long an example takes says more about the machine, which others use too, than about us.
 hypothesis_settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 hypothesis_settings.load_profile("shared")
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Spare the pure core's tests what is done around each test for Django: of 1,300 tests it took 0.6 s of 2.0 s."""
+    if isinstance(item, pytest.Function) and item.path.parent.name in CORE:
+        asked = inspect.signature(item.function).parameters
+        item.fixturenames[:] = [name for name in item.fixturenames if name in asked or not FOR_DJANGO.match(name)]
 
 
 @pytest.fixture(autouse=True)

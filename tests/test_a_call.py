@@ -356,7 +356,9 @@ def test_same_webhook_at_two_workers_at_once_happens_once(on_postgres: Deploymen
     with ThreadPoolExecutor(8) as callers:
         answers = list(callers.map(ask, range(40)))
         urls = [json.loads(answer)[1]["eventUrl"][0].partition("/webhooks")[2] for answer in answers]
-        keys = list(callers.map(press, [f"{servers[n % 2].url}/webhooks{url}" for n, url in enumerate(urls)]))
+        keys = list(
+            callers.map(press, [f"{servers[n % 2].url}/webhooks{url}" for n, url in enumerate(urls)], range(40))
+        )
     for first in range(0, 40, 4):
         assert len(set(answers[first : first + 4])) == 1
         assert len(set(keys[first : first + 4])) == 1
@@ -366,9 +368,9 @@ def test_same_webhook_at_two_workers_at_once_happens_once(on_postgres: Deploymen
     assert rows(on_postgres, "SELECT count(*) FROM callflows_timelineentry") == [(30,)]
 
 
-def press(url: str) -> bytes:
+def press(url: str, place: int) -> bytes:
     """Tell that the caller of this menu pressed 1; return the reply."""
-    event = {"conversation_uuid": "CON-any", "uuid": "", "dtmf": {"digits": "1", "timed_out": False}}
+    event = {"conversation_uuid": f"CON-{place // 4}", "uuid": "", "dtmf": {"digits": "1", "timed_out": False}}
     request = urllib.request.Request(url, json.dumps(event).encode(), {"Content-Type": "application/json"})
     with urllib.request.urlopen(request, timeout=20) as response:
         return bytes(response.read())

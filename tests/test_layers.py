@@ -31,7 +31,7 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     ),
     "admin": (SHELL | {"control"}, DJANGO | {"pydantic"}),
     "console": (SHELL, DJANGO | {"asyncio", "channels"}),
-    "webhooks": ({"models", "ncco", "payloads", "live", "threads", "refusing"}, DJANGO | {"asyncio", "time"}),
+    "webhooks": ({"models", "ncco", "payloads", "calls", "live", "threads", "refusing"}, DJANGO | {"asyncio", "time"}),
     "admission": ({"sockets", "models", "ncco", "payloads", "vonage", "control"}, DJANGO),
     "consumers": (
         {"sockets", "wire", "audio", "models", "live", "vonage", "threads", "admission", "control", "refusing"},

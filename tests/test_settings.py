@@ -148,7 +148,13 @@ async def test_static_files_are_served_without_being_collected() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/socket/4vQ/WyJ4Il0:1x:abc-_", "/sounds/WyJ4Il0:1x:abc-_.wav", "/webhooks/events/WyJ4Il0:1x:abc-_"]
+    "path",
+    [
+        "/socket/4vQ/WyJ4Il0:1x:abc-_",
+        "/sounds/WyJ4Il0:1x:abc-_.wav",
+        "/webhooks/events/WyJ4Il0:1x:abc-_",
+        "/webhooks/answer/WyJ4Il0:1x:abc-_",
+    ],
 )
 def test_tokens_are_cut_out_of_the_log_and_its_tracebacks(path: str) -> None:
     try:

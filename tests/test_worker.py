@@ -15,7 +15,7 @@ import pytest
 
 from tests.audio.test_kinds import make
 from tests.file_server import FileServer, Sent, file_server
-from tests.rest_server import pem
+from tests.rest_server import APPLICATION, Reply, payload, pem, rest_server
 from tests.services import Deployment, Process, wait_until
 
 PATH = "/v1/files/bbbbbbbb-1111"
@@ -26,6 +26,14 @@ Application.objects.update(private_key_variable="TEST_KEY", api_host={host!r})
 call = Call.objects.create(uuid="call", application=application, status="completed")
 for number in range({count}):
     Job.objects.enqueue("fetch_recording", call=call.pk, uuid=f"r{{number}}", url={url!r}, source="vonage")
+"""
+OPEN = """
+from callflows.models import Application, Call
+application = Application.objects.first()
+Application.objects.update(application_id={application!r}, private_key_variable="TEST_KEY", api_host={host!r})
+for number in range(20):
+    call = Call.objects.create(uuid=f"leg-{{number}}", application=application, status="answered")
+    call.legs.create(uuid=f"leg-{{number}}", status="answered")
 """
 QUICK = 'from callflows.models import Job; Job.objects.enqueue("keep_recording", line="none")'
 
@@ -97,6 +105,33 @@ def test_job_of_a_worker_that_is_killed_is_finished_by_another(
     assert kept(deployment) == [deployment.home / "media" / name]
     assert kept(deployment)[0].read_bytes() == sound
     assert rows(deployment, "SELECT count(*) FROM callflows_timelineentry WHERE kind = 'recording'") == [(1,)]
+
+
+def test_several_workers_do_each_job_once(deployment: Deployment, host: FileServer, sound: bytes) -> None:
+    host.files[PATH] = Sent(sound)
+    prepare(deployment, host, count=40)
+    for _ in range(3):
+        start(deployment)
+    done = "SELECT state, attempts, count(*) FROM callflows_job GROUP BY state, attempts"
+    wait_until(lambda: rows(deployment, done) == [("done", 1, 40)], "all are done, each by one worker")
+    assert len(host.asked) == 40
+    assert rows(deployment, "SELECT count(*) FROM callflows_recording WHERE file <> ''") == [(40,)]
+    assert len(kept(deployment)) == 40
+
+
+def test_workers_that_start_ask_after_each_open_call_once(deployment: Deployment) -> None:
+    with rest_server() as api:
+        api.answer = lambda asked: Reply(200, payload("get_call_200_completed"))
+        deployment.environment |= {"TRUSTED_ORIGINS": api.url, "TEST_KEY": pem()}
+        shell(deployment, OPEN.format(application=APPLICATION, host=api.url))
+        for _ in range(2):
+            start(deployment)
+        ended = "SELECT count(*) FROM callflows_call WHERE status = 'completed'"
+        wait_until(lambda: rows(deployment, ended) == [(20,)], "all calls are ended")
+        assert sorted(each.path for each in api.asked) == sorted(f"/v1/calls/leg-{number}" for number in range(20))
+        assert not api.refused
+    assert rows(deployment, "SELECT DISTINCT text FROM callflows_timelineentry") == [("Vonage says: completed, 0:38",)]
+    assert rows(deployment, "SELECT DISTINCT status FROM callflows_leg") == [("completed",)]
 
 
 def test_long_job_is_not_taken_over_while_its_worker_lives(

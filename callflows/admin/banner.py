@@ -22,39 +22,39 @@ _CACHE = "callflows.refusals"
 # Of each class: what is wrong with the webhooks, and what to do.
 CAUSES = {
     "host": (
-        "they came for a host that is not ours",
+        "sent to a host that is not ours",
         "Set PUBLIC_URL to the address at which Vonage reaches this server.",
     ),
     "clock": (
-        "they were not signed just now",
+        "not signed just now",
         "Check this machine's clock: Vonage's and ours may be 5 minutes apart at most.",
     ),
     "secret": (
-        "their signature fits no secret",
+        "the signature fits no secret",
         "Check SIGNATURE_SECRETS against the API key and the signature secret in the settings of Vonage's dashboard.",
     ),
     "hash": (
-        "their bodies are not those that were signed",
+        "the body is not the one that was signed",
         "Something in front of this server rewrites bodies: let it hand on requests for /webhooks/ as they are.",
     ),
     "unsigned": (
-        "they were not signed",
-        "If they are Vonage's, turn signed webhooks on for the application in its dashboard.",
+        "without a signature",
+        "If Vonage sends them, turn signed webhooks on for the application in its dashboard.",
     ),
     "application": (
-        "they are for an application that is not ours",
+        "meant for an application that is not ours",
         "Add it under Applications by its id, or take this server's address out of its settings in Vonage's dashboard.",
     ),
-    "replay": ("they bring a signature that came before with another body", "Somebody repeats what was recorded."),
+    "replay": ("a signature that came before, with another body", "Somebody repeats what was recorded."),
     "authorization": (
-        "they brought another authorization than their step demands",
+        "without the authorization that the step demands",
         "Check the step's authorization, and SIGNATURE_SECRETS where it is Vonage's.",
     ),
-    "size": ("they are larger than 256 KiB", "Vonage sends none so large, unless a call's custom data is."),
-    "method": ("they are neither GET nor POST", "Check the methods of the webhooks in Vonage's dashboard."),
-    "body": ("they cannot be read", "If they are Vonage's, report it with what they were answered."),
+    "size": ("larger than 256 KiB", "Vonage sends none so large, unless a call's custom data is."),
+    "method": ("neither GET nor POST", "Check the methods of the webhooks in Vonage's dashboard."),
+    "body": ("not readable", "If Vonage sends them, report it with what they were answered."),
 }
-_STRANGERS = ("Vonage never signs like that", "Somebody else calls this server; no call was changed.")
+_STRANGERS = ("signed as Vonage never signs", "Somebody else calls this server; no call was changed.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from callflows.admin import recordings
+from callflows.admin import control, recordings
 from callflows.admin.show import badge, clock, duration, moment, phone, pretty
 from callflows.models import AudioPrompt, Call, Line, TimelineEntry
 from callflows.payloads.tokens import without_tokens
@@ -33,7 +33,7 @@ class Entry:
     folded: list[tuple[str, str]]
 
 
-def about(call: Call, *, may_listen: bool, may_command: bool) -> dict[str, Any]:
+def about(call: Call, *, may_listen: bool, may_command: bool, may_control: bool = False) -> dict[str, Any]:
     """Return everything that the page shows."""
     lines = list(call.lines.all())
     entries = list(call.timeline.select_related("leg")[: MOST + 1])
@@ -50,6 +50,7 @@ def about(call: Call, *, may_listen: bool, may_command: bool) -> dict[str, Any]:
         "may_listen": may_listen,
         "live_lines": live if may_command else [],
         "prompts": prompts() if may_command and live else [],
+        "control": control.about(call, prompts()) if may_control and call.live else None,
     }
 
 

@@ -17,7 +17,7 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
 from callflows import live
-from callflows.admin import call_page
+from callflows.admin import call_page, control, placing
 from callflows.admin.readonly import ReadOnly
 from callflows.admin.show import badge, duration, moment, phone, readable
 from callflows.models import Call, Line, PromptVersion
@@ -80,9 +80,19 @@ class CallAdmin(ReadOnly, admin.ModelAdmin[Call]):
         return super().get_search_results(request, queryset, search_term)
 
     def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(require_POST(self.command))
-        ours = path("<int:call_id>/lines/<str:line_id>/command/", view, name="callflows_call_command")
-        return [ours, *super().get_urls()]
+        own = self.admin_site.admin_view
+        command, controlled = own(require_POST(self.command)), own(require_POST(control.view))
+        return [
+            path("place/", own(self.place), name="callflows_call_place"),
+            path("<int:call_id>/lines/<str:line_id>/command/", command, name="callflows_call_command"),
+            path("<int:call_id>/control/", controlled, name="callflows_call_control"),
+            *super().get_urls(),
+        ]
+
+    def place(self, request: HttpRequest) -> HttpResponse:
+        """Place a call out."""
+        page = {**self.admin_site.each_context(request), "opts": self.opts, "media": self.media}
+        return placing.view(request, page)
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
@@ -98,6 +108,7 @@ class CallAdmin(ReadOnly, admin.ModelAdmin[Call]):
                 call,
                 may_listen=user.has_perm("callflows.listen_recording"),
                 may_command=user.has_perm("callflows.change_call"),
+                may_control=user.has_perm(control.PERMISSION),
             ),
             "title": f"Call from {readable(call.caller) if call.caller else 'an unknown caller'}",
             "call": call,

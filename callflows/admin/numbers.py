@@ -7,19 +7,33 @@ from typing import Any, cast
 
 from django import forms
 from django.contrib import admin, messages
+from django.db import models
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from callflows.admin.fields import Json, Suggesting
 from callflows.admin.show import phone, readable
+from callflows.control.accounts import account_of
 from callflows.models import Application, PhoneNumber
+from callflows.vonage.account import VonageError
 
 
 @admin.register(Application)
 class ApplicationAdmin(admin.ModelAdmin[Application]):
     list_display = ("name", "application_id", "api_host")
     search_fields = ("name", "application_id")
+    # A host that is named without a scheme is meant to be https.
+    formfield_overrides = {models.URLField: {"assume_scheme": "https"}}
     empty_text = "Vonage applications will stand here: each owns numbers, and lets us control their calls."
+
+    def save_model(self, request: HttpRequest, obj: Application, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        try:
+            account = account_of(obj)
+            account.base()
+            account.token()
+        except VonageError as error:
+            messages.warning(request, f"Calls of {obj} are answered, but cannot be controlled or placed: {error}.")
 
 
 class Digits(forms.CharField):

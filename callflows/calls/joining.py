@@ -17,7 +17,7 @@ from typing import Generic
 
 from callflows.calls.book import Book, C, Leg, unique
 from callflows.calls.progress import advance, copy
-from callflows.calls.rooms import Stay, began, birth, names, rooms_of, seen_in, since, told
+from callflows.calls.rooms import began, birth, names, rooms_of, seen_in, since, told
 from callflows.payloads.answer import kind_of
 from callflows.payloads.events import CallEvent
 
@@ -66,22 +66,23 @@ class Joining(Generic[C]):
         return [call]
 
     def meet(self, room: str) -> Leg[C]:
-        """Return the leg that asks for an answer: the first of its own call, or one of the call that owns it."""
+        """Return the leg that asks for an answer: the first of its own call, or one of the call that owns it.
+
+        It is not kept yet: the request tells more of it.
+        """
         leg = self.leg = self.leg or self._new(self.uuid)
         leg.rooms = seen_in(leg.rooms, room, None)
         self._settle(leg, own=self.owner is None)
         call = home_of(leg)
         if call.uuid != leg.uuid and (self.owner is None or not call.uuid):
             _lead(call, leg)
-        self.book.keep_leg(leg)
         return leg
 
     # Events that name no leg
 
     def _hear_of_room(self, event: CallEvent, now: datetime) -> list[C]:
-        room = event.conversation_uuid
-        if room and not (self._certain(room, self.owner) if self.owner else self.legs):
-            self._settle(self._new(None, room))
+        if event.conversation_uuid:
+            self._stand_in(event.conversation_uuid, event.at or now)
         calls = unique(each.home for each in self.legs)
         near = [call for call in calls if not (event.at and call.ended and call.ended + NEAR < event.at)]
         found = unique([self.owner, *(near or calls)]) or [self.book.open()]
@@ -92,9 +93,14 @@ class Joining(Generic[C]):
             self.book.keep_call(call)
         return found
 
-    def _certain(self, room: str, call: C) -> bool:
-        """Whether a leg that will not turn out to be another call's was in ``room``."""
-        return any(each.home == call and is_root(each) for each in self._in(room))
+    def _stand_in(self, room: str, at: datetime) -> None:
+        """Let a leg without a name stand for the one in ``room`` when none is known there for sure."""
+        mine = [each for each in self._in(room) if not self.owner or (each.home == self.owner and is_root(each))]
+        unnamed = next((each for each in mine if each.uuid is None), None)
+        if unnamed or not mine:
+            leg = unnamed or self._new(None)
+            leg.rooms = seen_in(leg.rooms, room, at)
+            self._settle(leg)
 
     # Where a leg belongs
 
@@ -135,7 +141,8 @@ class Joining(Generic[C]):
         room = birth(leg.rooms)
         there = [each for each in self._in(room) if each is not leg and each.home]
         if roots := [each for each in there if is_root(each)]:
-            return home_of(min(roots, key=lambda each: (since(each.rooms, room), each.uuid or "")))
+            # Those without a name are gone once somebody is known.
+            return home_of(min(roots, key=lambda each: (not each.uuid, since(each.rooms, room), each.uuid or "")))
         if leg.uuid is None and there:
             return home_of(there[0])
         others = [each for each in self.legs if is_root(each) or (each.uuid and birth(each.rooms) != room)]
@@ -197,9 +204,8 @@ class Joining(Generic[C]):
 
     # Legs
 
-    def _new(self, uuid: str | None, room: str = "") -> Leg[C]:
+    def _new(self, uuid: str | None) -> Leg[C]:
         leg = self.book.new_leg(uuid)
-        leg.rooms = (Stay(room),) if room else ()
         self.legs.append(leg)
         return leg
 

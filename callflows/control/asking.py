@@ -18,7 +18,8 @@ from django.db.models import Q
 
 from callflows.calls.progress import advance
 from callflows.control.accounts import account_of, client_of
-from callflows.models import Application, Call, TimelineEntry
+from callflows.models import Application, Call, Leg, TimelineEntry
+from callflows.models.book import StoredBook
 from callflows.payloads.events import CallEvent
 from callflows.vonage.account import VonageError
 
@@ -126,31 +127,47 @@ def _object(response: Any) -> Mapping[str, Any]:
 
 def _take_over(pk: int, found: Mapping[str, Any], now: datetime) -> None:
     with transaction.atomic():
-        call = Call.objects.select_for_update().get(pk=pk)
-        leg = call.legs.select_for_update().filter(uuid=call.uuid).first()
+        call, leg = _held(pk, now)
+        if call is None:
+            return
         before = (call.status, call.outcome)
         for event in events(found):
-            advance(call, event, now)
-            if leg is not None:
-                advance(leg, event, now)
+            for each in filter(None, (call, leg)):
+                advance(each, event, now)
         call.news = now
-        call.save()
-        if leg is not None:
-            leg.save()
+        _save(call, leg)
         if (call.status, call.outcome) != before:
             told = {name: found[name] for name in _TOLD if found.get(name) is not None}
-            call.note(Kind.EVENT, sentence(found), name=str(found.get("status"))[:50], data={"asked": told})
+            call.note(Kind.EVENT, sentence(found), leg=leg, name=str(found.get("status"))[:50], data={"asked": told})
 
 
 def _end_as_unknown(pk: int, text: str, now: datetime) -> None:
     with transaction.atomic():
-        call = Call.objects.select_for_update().get(pk=pk)
-        if call.live:
-            call.status, call.outcome, call.ended = Status.COMPLETED, call.outcome or UNKNOWN, call.ended or now
-            call.save(update_fields=["status", "outcome", "ended"])
-            call.note(Kind.PROBLEM, text)
+        call, leg = _held(pk, now)
+        if call is None or not call.live:
+            return
+        for each in filter(None, (call, leg)):
+            each.status, each.ended = Status.COMPLETED, each.ended or now
+        call.outcome = call.outcome or UNKNOWN
+        _save(call, leg)
+        call.note(Kind.PROBLEM, text, leg=leg)
 
 
+def _held(pk: int, now: datetime) -> tuple[Call | None, Leg | None]:
+    """Return a call and its first leg, held against webhooks as these hold them against each other."""
+    uuid = Call.objects.filter(pk=pk).values_list("uuid", flat=True).first()
+    StoredBook(now, set()).hold(filter(None, (f"call {pk}", uuid)))
+    call = Call.objects.select_for_update().filter(pk=pk).first()
+    return call, call.legs.filter(uuid=call.uuid).first() if call and call.uuid else None
+
+
+def _save(call: Call, leg: Leg | None) -> None:
+    call.save(update_fields=[*_PROGRESS, "news"])
+    if leg is not None:
+        leg.save(update_fields=_PROGRESS)
+
+
+_PROGRESS = ("status", "outcome", "started", "answered", "ended")
 # What of an answer stands on the timeline; a socket's address is not for everyone.
 _TOLD = ("status", "direction", "duration", "start_time", "end_time", "rate", "price", "network")
 

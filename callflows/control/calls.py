@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from callflows.control.accounts import client_of as client_of
 from callflows.control.accounts import public_url
-from callflows.models import Call, CallFlow, Job, Leg, Line, PromptVersion, TimelineEntry
+from callflows.models import Call, CallFlow, Leg, Line, PromptVersion, TimelineEntry
 from callflows.models.prompts import sound_path
 from callflows.ncco.flow import Place
 from callflows.ncco.problems import InvalidNcco
@@ -22,7 +22,7 @@ from callflows.vonage import calls as rest
 from callflows.vonage.account import VonageError
 from callflows.vonage.client import Client
 from callflows.webhooks.addresses import without_tokens
-from callflows.webhooks.documents import entry, serve
+from callflows.webhooks.documents import entry, forget_dialling, serve
 
 Kind = TimelineEntry.Kind
 # A call whose leg is gone is not in trouble.
@@ -109,13 +109,13 @@ def run(call: Call, place: Place) -> dict[str, Any]:
     Their audio socket is hung up: nobody is there that it could talk to. Raises VonageError.
     """
     client, caller, at = client_of(call), caller_of(call), timezone.now()
-    _forget(call)
+    forget_dialling(call)
     served = _served(call, caller.room, place, at)
     try:
         rest.transfer(client, _uuid(caller), ncco=served.document)
     except VonageError as error:
         if not error.maybe:
-            _forget(call)
+            forget_dialling(call)
         raise
     for each in legs_of(call).filter(lines__state=Line.State.OPEN, lines__opened__lt=at).exclude(pk=caller.pk):
         _hang_up_if_there(call, each)
@@ -128,11 +128,6 @@ def _served(call: Call, room: str, place: Place, at: datetime) -> Served:
             return serve(call, room, place, public_url(), at)
     except InvalidNcco as error:
         raise VonageError(f"the document cannot be served: {error}") from None
-
-
-def _forget(call: Call) -> None:
-    """Take back what a document would have begun that runs no more, or never did: an endpoint called into the room."""
-    Job.objects.filter(kind="dial_in", arguments__call=call.pk, state=Job.State.WAITING, worker="").delete()
 
 
 def legs_of(call: Call) -> QuerySet[Leg]:

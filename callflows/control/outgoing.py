@@ -9,21 +9,26 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 from django.db import transaction
 from django.utils import timezone
 
+from callflows.calls.joining import Joining
+from callflows.calls.rooms import rooms_of
 from callflows.control.accounts import client_for, public_url
-from callflows.models import Application, Call, CallFlow, Job, PhoneNumber, TimelineEntry
+from callflows.models import Application, Call, CallFlow, Job, Leg, PhoneNumber, TimelineEntry
+from callflows.models.book import StoredBook
 from callflows.models.jobs import job
 from callflows.ncco.document import errors
 from callflows.ncco.flow import ANSWERED_BY, Place
+from callflows.payloads.body import BadPayload
+from callflows.payloads.events import CallEvent
 from callflows.vonage import calls as rest
 from callflows.vonage.account import VonageError
-from callflows.vonage.client import Client
 from callflows.webhooks.addresses import StepRef, event_url
 from callflows.webhooks.documents import entry
+from callflows.webhooks.turn import again_if_raced, patiently
 
 Kind = TimelineEntry.Kind
 
@@ -124,10 +129,11 @@ def place(order: Order) -> Call:
     call = _open(order, application, client.base, start)
     try:
         told = rest.create(client, {**_body(order), **_asking_back(base, call, start)})
+        heard(call, told, call.called, call.caller)
     except VonageError as error:
         _failed(call, error)
-        raise VonageError(str(error), error.status, maybe=error.maybe) from error
-    _bind(call, told, client)
+        raise
+    call.refresh_from_db()
     return call
 
 
@@ -174,25 +180,32 @@ def _asking_back(base: str, call: Call, start: Place) -> dict[str, Any]:
     }
 
 
-def _bind(call: Call, told: dict[str, Any], client: Client) -> None:
-    """Write down what Vonage calls it. Its events may have come before, and named it."""
-    uuid, room = str(told.get("uuid") or ""), str(told.get("conversation_uuid") or "")
-    if not uuid:
-        error = VonageError("Vonage said that it placed the call, but not what it calls it", maybe=True)
-        _failed(call, error)
-        raise error
-    with transaction.atomic():
-        # Events lock the call before they name its leg: after this line none is doing so.
-        fresh = Call.objects.select_for_update().get(pk=call.pk)
-        fresh.uuid = fresh.uuid or uuid
-        fresh.status = fresh.status or Call.Status.STARTED
-        fresh.save(update_fields=["uuid", "status"])
-        call.legs.get_or_create(uuid=uuid, defaults={**_leg(call), "room": room})
-    call.refresh_from_db()
+def heard(call: Call, told: dict[str, Any], to: str, caller: str = "") -> Leg:
+    """Take over what Vonage calls a leg that it made for ``call``, as its events do, which may have come before.
 
+    Raises VonageError when it does not say.
+    """
+    try:
+        event = CallEvent.parse({"status": "started", **told, "to": to, "from": caller})
+    except BadPayload as error:
+        raise VonageError(f"Vonage placed the call, and calls it by something strange: {error}", maybe=True) from None
+    if not event.uuid:
+        raise VonageError("Vonage said that it placed the call, but not what it calls it", maybe=True)
+    needed = {f"call {call.pk}", event.uuid, *rooms_of(event)}
 
-def _leg(call: Call) -> dict[str, Any]:
-    return {"caller": call.caller, "called": call.called, "direction": "outbound", "status": Call.Status.STARTED}
+    def hear() -> Leg:
+        with transaction.atomic():
+            now = timezone.now()
+            book = StoredBook(now, needed)
+            book.hold([])
+            joining = Joining.of(book, event, book.call(call.pk))
+            joining.hear(event, now)
+            return cast(Leg, joining.leg)
+
+    leg = patiently(lambda: again_if_raced(hear))
+    if leg is None:
+        raise VonageError("Vonage placed the call, but the database could not take that down", maybe=True)
+    return leg
 
 
 def _failed(call: Call, error: VonageError) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -13,16 +12,17 @@ from django.utils import timezone
 
 from callflows.control.accounts import client_of, public_url
 from callflows.control.calls import caller_of, run
-from callflows.control.outgoing import called
-from callflows.models import AudioPrompt, Call, FlowVersion, Job, Leg, Line, TimelineEntry
+from callflows.control.outgoing import called, heard
+from callflows.models import AudioPrompt, Call, Leg, Line, TimelineEntry
 from callflows.models.jobs import Hopeless, TryAgain, job
-from callflows.ncco.flow import Place, choose, follow, retried
+from callflows.ncco.flow import Place, choose, follow
 from callflows.ncco.problems import InvalidNcco
 from callflows.sockets.registry import APPS
 from callflows.vonage import calls as rest
 from callflows.vonage.account import VonageError
 from callflows.vonage.client import NoAnswer
 from callflows.webhooks.addresses import StepRef, socket_url
+from callflows.webhooks.branches import go_on, place_of
 from callflows.webhooks.documents import dial
 
 Kind = TimelineEntry.Kind
@@ -84,7 +84,7 @@ def _join(call: Call, app: str, listen: bool, prompt: AudioPrompt | None) -> tup
         if not error.maybe:
             line.delete()
         raise
-    leg = _bind(call, told, uri, "websocket")
+    leg = heard(call, told, uri)
     Line.objects.filter(pk=line.pk, leg=None).update(leg=leg)
     return line, leg
 
@@ -127,20 +127,22 @@ def dial_in(call: int, version: int, step: str, attempt: int, once: str = "") ->
         _dial(found, here)
     elif found.legs.count() <= mark.data.get("legs", 0):
         found.note(Kind.PROBLEM, f"Step {step}: the worker that dialled died, and Vonage tells of no leg", name="dial")
-        go_on(found, here, ("failed",))
+        _go_on_as_failed(found, here)
 
 
 def _dial(call: Call, here: Place) -> None:
     try:
         action = _action(call, here)
         told = rest.create(client_of(call), _body(call, here, action))
+        heard(call, told, called(action["endpoint"][0]))
     except VonageError as error:
         call.note(Kind.PROBLEM, f"Step {here.step.name} could not be dialled: {error}", name="dial")
         if not error.maybe:
-            go_on(call, here, ("failed",))
-        return
-    endpoint = action["endpoint"][0]
-    _bind(call, told, called(endpoint), str(endpoint["type"]))
+            _go_on_as_failed(call, here)
+
+
+def _go_on_as_failed(call: Call, here: Place) -> None:
+    go_on(call, here, choose(here.version.flow, here.step.name, ("failed",), here.attempt))
 
 
 def _action(call: Call, here: Place) -> dict[str, Any]:
@@ -196,46 +198,18 @@ def _own_number(call: Call) -> str:
     return call.number.digits if call.number else ""
 
 
-def _bind(call: Call, told: dict[str, Any], to: str, kind: str) -> Leg:
-    """Write down the leg that was made; an event may have named it before."""
-    uuid, room = str(told.get("uuid") or ""), str(told.get("conversation_uuid") or "")
-    if not uuid:
-        raise VonageError("Vonage said that it placed the call, but not what it calls it", maybe=True)
-    with transaction.atomic():
-        # Events lock the call before they name its leg: after this line none is doing so.
-        Call.objects.select_for_update().get(pk=call.pk)
-        leg, _ = call.legs.get_or_create(
-            uuid=uuid,
-            defaults={"room": room, "kind": kind[:20], "called": to, "direction": "outbound", "status": "started"},
-        )
-    return leg
-
-
 # How the caller goes on.
-
-
-def go_on(call: Call, here: Place, outcomes: Sequence[str]) -> None:
-    """Let the caller go on as the branch says that one of ``outcomes`` takes; without one, with what comes after."""
-    branch = choose(here.version.flow, here.step.name, outcomes, here.attempt)
-    target = branch.target if branch else here.step.then
-    place = follow(here.version, target, call.version_of, here.step)
-    if place is None:
-        Job.objects.enqueue("move_on", call=call.pk)
-        return
-    place = retried(here, place)
-    named: dict[str, Any] = {"version": place.version.id, "step": place.step.name, "attempt": place.attempt}
-    if branch:
-        text = f"Step {here.step.name}: {branch.outcome}, on to {place.step.name}"
-        call.note(Kind.BRANCH, text, name=branch.outcome[:50])
-    Job.objects.enqueue("move_on", call=call.pk, **named)
 
 
 @job
 def move_on(call: int, version: int | None = None, step: str = "", attempt: int = 1) -> None:
-    """Fetch the caller out of the room: into a step, or, when none is named, hang up."""
+    """Fetch the caller out of the room: into a step, or, when none is named, hang up.
+
+    One who left it already, because an operator transferred them, stays where they are.
+    """
     found = _there(call)
     here = place_of(version, step, attempt) if version is not None else None
-    if found is None:
+    if found is None or not in_room(found):
         return
     try:
         if here is None:
@@ -263,11 +237,3 @@ def _there(call: int) -> Call | None:
     """Return the call, unless it has ended."""
     found = Call.objects.select_related("application", "number").filter(pk=call).first()
     return found if found and found.live else None
-
-
-def place_of(version: int, step: str, attempt: int) -> Place | None:
-    """Return a step as signed addresses and jobs name it; None when it is not there any more."""
-    found = FlowVersion.objects.filter(pk=version).first()
-    core = found.as_core() if found else None
-    named = core.flow.step(step) if core else None
-    return Place(core, named, attempt) if core and named else None

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import secrets
+import zoneinfo
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import models
 from django.utils import timezone
 
-from callflows.calls.progress import later
+from callflows.calls import progress
+from callflows.calls.rooms import Rooms, Stay, current
 from callflows.models.flows import CallFlow, FlowVersion
 from callflows.models.numbers import Application, PhoneNumber
 from callflows.ncco import flow as core
-from callflows.payloads.answer import AnswerRequest
-from callflows.payloads.events import OUTCOMES, CallEvent
+from callflows.payloads.answer import values as brought_values
+from callflows.payloads.events import CallEvent
 
 # The outcome of a call that got the safe NCCO, whatever happens to it later; Vonage has no word for it.
 NOT_SERVED = "not served"
@@ -45,15 +47,7 @@ class Progress(models.Model):
 
     def advance(self, event: CallEvent) -> None:
         """Take over what ``event`` tells. The order in which events come makes no difference."""
-        self.status = later(self.status, event.status)
-        self.outcome = min((self.outcome, event.outcome), key=_weight)
-        at = event.at or timezone.now()
-        if event.status in ("started", "ringing"):
-            self.started = min(self.started or at, at)
-        elif event.status == "answered":
-            self.answered = min(self.answered or at, at)
-        elif event.status == "completed":
-            self.ended = min(self.ended or at, at)
+        progress.advance(self, event, timezone.now())
 
     @property
     def live(self) -> bool:
@@ -65,45 +59,7 @@ class Progress(models.Model):
         return (self.ended - self.answered).total_seconds() if self.ended and self.answered else None
 
 
-def _weight(outcome: str) -> int:
-    """Of several outcomes the one that says why the call ended counts, whichever came first."""
-    return OUTCOMES.index(outcome) if outcome in OUTCOMES else len(OUTCOMES)
-
-
 class CallQuerySet(models.QuerySet["Call"]):
-    def open_inbound(self, request: AnswerRequest, number: PhoneNumber | None, at: datetime) -> Call:
-        """Begin the call that an answer webhook asks for: the call and its first leg."""
-        call = self.create(
-            uuid=request.uuid,
-            caller=request.caller,
-            called=request.to,
-            direction="inbound",
-            started=at,
-            **Call.facts(number, request.digits),
-        )
-        call.legs.create(
-            uuid=request.uuid,
-            room=request.conversation_uuid,
-            kind=request.endpoint_type[:20],
-            caller=request.caller,
-            called=request.to,
-            direction="inbound",
-            started=at,
-        )
-        return call
-
-    def open_unknown(self, event: CallEvent) -> Call:
-        """Begin a call that we hear of by an event first; its number is looked up when Vonage asks for an answer."""
-        at = event.at or timezone.now()
-        return self.create(
-            uuid=event.uuid,
-            caller=event.caller,
-            called=event.to,
-            direction=event.direction[:10],
-            number_text=event.to[:100],
-            started=at,
-        )
-
     def give_up(self, now: datetime) -> int:
         """End calls that can only have ended, as ``unknown``: Vonage's time limit passed, and no event told us how.
 
@@ -112,13 +68,6 @@ class CallQuerySet(models.QuerySet["Call"]):
         latest = now - timedelta(seconds=LIMIT_SECONDS + GRACE_SECONDS)
         forgotten = self.exclude(status=Progress.Status.COMPLETED).filter(created__lt=latest)
         return forgotten.update(status=Progress.Status.COMPLETED, outcome="unknown", ended=now)
-
-    def in_room(self, conversation_uuid: str) -> CallQuerySet:
-        """Return the calls that have, or had, a leg in a room."""
-        if not conversation_uuid:
-            return self.none()
-        here = models.Q(legs__room=conversation_uuid) | models.Q(legs__stays__room=conversation_uuid)
-        return self.filter(pk__in=self.model.objects.filter(here).values("pk")).order_by("pk")
 
 
 class Call(Progress):
@@ -179,7 +128,9 @@ class Call(Progress):
 
     @property
     def first_leg(self) -> Leg | None:
-        return self.legs.order_by("pk").first()
+        """The leg of who called, or was called: the one that the call is known by."""
+        named = self.legs.filter(uuid=self.uuid).first() if self.uuid else None
+        return named or self.legs.order_by("pk").first()
 
     def note(self, kind: str, text: str, **fields: Any) -> TimelineEntry:
         """Add one of our own entries to the timeline: never merged with another."""
@@ -192,21 +143,31 @@ class Call(Progress):
 
     def values(self, room: str) -> dict[str, str]:
         """Return the values that a document's variables have in this call, whose leg is in ``room``."""
+        local = timezone.now().astimezone(_zone(self.time_zone))
         return {
             "from": self.caller,
             "to": self.called,
             "uuid": self.uuid,
             "conversation_uuid": room,
             "flow_name": self.flow_name,
+            "date": f"{local:%Y-%m-%d}",
+            "time": f"{local:%H:%M}",
+            "weekday": _WEEKDAYS[local.weekday()],
+            **brought_values(self.brought),
+            **{f"answers.{step}": str(answer) for step, answer in self.answers.items()},
         }
 
 
-class LegQuerySet(models.QuerySet["Leg"]):
-    def known(self, uuid: str, room: str) -> Leg | None:
-        """Return a leg by its uuid, or one of its room that has not been named yet; its call is locked."""
-        unnamed = models.Q(uuid=None, room=room) if room else models.Q(pk=None)
-        found = self.select_related("call").select_for_update(of=("self", "call"))
-        return found.filter(models.Q(uuid=uuid) | unnamed).order_by("pk").first() if uuid else None
+# Not as the machine's locale has them: documents are written for one language.
+_WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+
+def _zone(name: str) -> zoneinfo.ZoneInfo:
+    """Return a time zone; a call whose number had one that the machine does not know any more goes on in UTC."""
+    try:
+        return zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError):
+        return zoneinfo.ZoneInfo("UTC")
 
 
 class Leg(Progress):
@@ -227,24 +188,59 @@ class Leg(Progress):
     called = models.TextField(blank=True)
     direction = models.CharField(max_length=10, blank=True)
 
-    objects = LegQuerySet.as_manager()
-
     class Meta:
         ordering = ("id",)
 
     def __str__(self) -> str:
         return f"{self.kind or 'leg'} {self.uuid}"
 
-    def move(self, room: str, at: datetime) -> None:
-        """Let the leg leave its room for another one, as transfers and named conversations do."""
-        if room and room != self.room:
-            if self.room:
-                self.stays.create(room=self.room, until=at)
-            self.room = room
+    @property
+    def home(self) -> Call | None:
+        """The call that it belongs to, None for a new one."""
+        try:
+            return self.call
+        except Leg.call.RelatedObjectDoesNotExist:
+            return None
+
+    @home.setter
+    def home(self, call: Call | None) -> None:
+        if call is not None:
+            self.call = call
+
+    # The rooms that it left: as they stand in the table, and as they are now; None: not asked for yet.
+    _stored: Rooms | None = None
+    _left: Rooms | None = None
+
+    @property
+    def rooms(self) -> Rooms:
+        """Where it is and was. Most legs never leave their room: those that did say so in ``moved``, where asked."""
+        if self._left is None:
+            asked = self.pk is not None and getattr(self, "moved", True)
+            self._stored = self._left = (
+                tuple(Stay(each.room, each.since, each.until) for each in self.stays.all()) if asked else ()
+            )
+        return (*self._left, Stay(self.room, self.since, self.seen)) if self.room else ()
+
+    @rooms.setter
+    def rooms(self, rooms: Rooms) -> None:
+        here = current(rooms)
+        self._left = tuple(each for each in rooms if each.room != here)
+        for each in rooms:
+            if each.room == here:
+                self.room, self.since, self.seen = each.room, each.since, each.seen
+
+    def keep_rooms(self) -> None:
+        """Write down the rooms that it left, when these are others now."""
+        if self._left is not None and self._left != self._stored:
+            self.stays.all().delete()
+            RoomStay.objects.bulk_create(
+                RoomStay(leg=self, room=each.room, since=each.since, until=each.seen) for each in self._left
+            )
+            self._stored = self._left
 
 
 class RoomStay(models.Model):
-    """A room that a leg was in before: late events of that room still find the call."""
+    """A room that a leg was in before, and when it was seen there: late events of that room still find the call."""
 
     leg = models.ForeignKey(Leg, on_delete=models.CASCADE, related_name="stays")
     room = models.CharField(max_length=255, db_index=True)
@@ -297,9 +293,12 @@ class TimelineEntry(models.Model):
     def __str__(self) -> str:
         return f"{self.get_kind_display()}: {self.text}"
 
-    @staticmethod
-    def new_key() -> str:
-        return f"ours-{secrets.token_hex(16)}"
+    # How the keys of our own entries begin.
+    OURS = "ours-"
+
+    @classmethod
+    def new_key(cls) -> str:
+        return f"{cls.OURS}{secrets.token_hex(16)}"
 
 
 class StrayEvent(models.Model):

@@ -148,7 +148,7 @@ class Recording(models.Model):
             row.save(update_fields=["file", "seconds"])
             length = f"{seconds:.1f} s" if seconds is not None else f"{size:,} bytes"
             data = {"recording": row.pk, "kind": kind, "bytes": size}
-            row.call.note(TimelineEntry.Kind.RECORDING, f"Recording fetched, {length}", data=data)
+            row.call.note(TimelineEntry.Kind.RECORDING, f"fetched, {length}", data=data)
         return True
 
     def transcribe(self, transcript: Any, count: int) -> bool:
@@ -159,7 +159,7 @@ class Recording(models.Model):
                 return False
             row.transcript = transcript
             row.save(update_fields=["transcript"])
-            text = f"Transcript fetched, {count} {'sentence' if count == 1 else 'sentences'}"
+            text = f"transcript fetched, {count} {'sentence' if count == 1 else 'sentences'}"
             row.call.note(TimelineEntry.Kind.RECORDING, text, data={"recording": row.pk})
         return True
 

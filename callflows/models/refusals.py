@@ -12,14 +12,15 @@ from django.utils import timezone
 class RefusalQuerySet(models.QuerySet["Refusal"]):
     def count_up(self, reason: str, sentence: str = "", times: int = 1, at: datetime | None = None) -> None:
         """Count ``times`` more for one reason, the last of them told ``sentence``."""
-        if not self._more(reason, sentence, times, at or timezone.now()):
-            try:
-                with transaction.atomic():
-                    self.create(reason=reason)
-            except IntegrityError:
-                # Another worker was first.
-                pass
-            self._more(reason, sentence, times, at or timezone.now())
+        at = at or timezone.now()
+        if self._more(reason, sentence, times, at):
+            return
+        try:
+            with transaction.atomic():
+                self.create(reason=reason, sentence=sentence, times=times, last=at, since=at)
+        except IntegrityError:
+            # Another worker was first.
+            self._more(reason, sentence, times, at)
 
     def _more(self, reason: str, sentence: str, times: int, at: datetime) -> int:
         since = models.Case(models.When(times=models.F("seen"), then=models.Value(at)), default=models.F("since"))

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from django.db import IntegrityError, models, transaction
 from django.utils import timezone
 
-# After this long a token is refused for its age (five minutes, and the clock's half), so it need not be remembered.
-KEPT_SECONDS = 3600
+# A token is good from 30 s before to 5 minutes after its time of issue: later it is refused for its age.
+KEPT_SECONDS = 600
 
 
 class SeenTokenQuerySet(models.QuerySet["SeenToken"]):

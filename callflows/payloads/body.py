@@ -18,6 +18,8 @@ _NESTED = (
     "custom_data",
     "results",
 )
+# Members that are objects and nothing else; digits were plain text before 2020, and custom data may be any text.
+_OBJECTS = ("speech", "headers", "payload", "original_request")
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 100
 
@@ -45,7 +47,8 @@ def from_query(query: Mapping[str, str]) -> dict[str, Any]:
 def unopened(query: Mapping[str, Any]) -> tuple[str, ...]:
     """Return a sentence for each nested member of a GET's object that was no JSON, and was kept as text."""
     texts = ((name, query[name]) for name in _NESTED if isinstance(query.get(name), str))
-    return tuple(f"{name}: expected JSON, got text, which is kept" for name, text in texts if _looks_nested(text))
+    broken = (name for name, text in texts if _looks_nested(text) or (text and name in _OBJECTS))
+    return tuple(f"{name}: expected JSON, got text, which is kept as it came" for name in broken)
 
 
 def digest(body: Mapping[str, Any]) -> str:

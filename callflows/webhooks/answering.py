@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from callflows.models import Call, FlowVersion, Leg, PhoneNumber, TimelineEntry
+from callflows.calls.joining import Joining
+from callflows.models import Call, Leg, PhoneNumber, TimelineEntry
+from callflows.models.book import StoredBook
 from callflows.models.calls import NOT_SERVED
 from callflows.ncco.flow import Place
 from callflows.payloads.answer import AnswerRequest, Failure
-from callflows.payloads.body import digest
+from callflows.payloads.body import BadPayload, digest
+from callflows.payloads.events import CallEvent
 from callflows.webhooks.addresses import StepRef, without_tokens
+from callflows.webhooks.branches import place_of, with_notes
 from callflows.webhooks.documents import Document, entry, serve
 from callflows.webhooks.reading import Received, Refused
 from callflows.webhooks.turn import TooLate, Turn, again_if_raced, in_background, patiently
@@ -25,20 +30,33 @@ log = logging.getLogger(__name__)
 Kind = TimelineEntry.Kind
 
 
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a caller is answered, and the sentence that tells it on the timeline, with what had to be cut."""
+
+    document: Document
+    kind: str
+    text: str
+    notes: Sequence[str] = ()
+
+
 @dataclass
 class Answer:
-    """One answer webhook being answered. ``safe`` is said when anything goes wrong: the number's own, once known."""
+    """One answer webhook being answered. ``safe`` is said when anything goes wrong: the number's own, once known.
+
+    ``failure`` is why the fallback webhook is asked instead; ``ref`` the step of a call out that the address names.
+    """
 
     received: Received
     asked: AnswerRequest
     base: str
     safe: Document = field(default_factory=lambda: list(settings.SAFE_NCCO))
     failure: Failure | None = None
-    # The step of a call out that the address names.
     ref: StepRef | None = None
+    needed: set[str] = field(default_factory=set)
 
     def __call__(self, turn: Turn) -> str:
-        """Return the reply as JSON text. Never raises: errors are logged, told on the timeline, and answered safely."""
+        """Return the reply as JSON text. Never raises but Refused: errors are logged, told, and answered safely."""
         try:
             return again_if_raced(lambda: self._in_transaction(turn))
         except Refused:
@@ -54,93 +72,142 @@ class Answer:
         self.write_down(reason)
         return json.dumps(self.safe)
 
+    @property
+    def _named(self) -> StepRef | None:
+        """The step that the address names, or the one that failed."""
+        return self.ref or (StepRef.in_url(self.failure.url) if self.failure else None)
+
+    @property
+    def _event(self) -> CallEvent | None:
+        """The event in what the fallback webhook brings, when that is what failed."""
+        if self.failure is None or self.failure.kind != "event":
+            return None
+        try:
+            return CallEvent.parse(self.asked.raw)
+        except BadPayload:
+            return None
+
     def _in_transaction(self, turn: Turn) -> str:
-        number = PhoneNumber.objects.dialled(self.asked.digits)
+        number = self._number()
         if number and number.safe_ncco:
             self.safe = number.safe_ncco
-        if not self.asked.recordable:
-            log.error("an answer webhook without a usable uuid cannot be recorded: %s", self.asked.raw)
-            return json.dumps(self.safe)
         with transaction.atomic():
             self.received.admit()
             reply = self._reply(number)
             turn.commit()
         return reply
 
+    def _number(self) -> PhoneNumber | None:
+        """Return the number of the call: what a call out calls is the customer's, and tells nothing of ours."""
+        if named := self._named:
+            return PhoneNumber.objects.filter(calls=named.call).first()
+        return PhoneNumber.objects.dialled(self.asked.digits)
+
     def _reply(self, number: PhoneNumber | None) -> str:
-        key = digest(self.asked.raw)
-        leg = Leg.objects.known(self.asked.uuid, self.asked.conversation_uuid)
-        if leg is not None and (first := leg.call.timeline.filter(key=key).first()):
+        joining = self._joining()
+        if joining is None:
+            log.error("a webhook without a usable uuid cannot be recorded: %s", self.asked.raw)
+            return json.dumps(self.safe)
+        key = self._key
+        # No answer was asked for a leg that is not bound yet, so this is no repeat: one query less while someone waits.
+        known = joining.known if self._named or self.failure or (joining.leg and joining.leg.bound) else []
+        if known and (first := TimelineEntry.objects.filter(call__in=known, key=key).order_by("-reply").first()):
             return first.reply
-        call = self._call(leg, number)
-        document, kind, text = self._document(call, number)
-        if kind != Kind.ANSWER:
-            Call.objects.filter(pk=call.pk).update(outcome=NOT_SERVED)
-        reply = json.dumps(document)
-        data = {"ncco": without_tokens(document), "raw": dict(self.asked.raw)}
-        call.timeline.create(
-            leg=leg, at=timezone.now(), kind=kind, name="answer", text=text, data=data, key=key, reply=reply
-        )
+        call, leg = self._opened(joining, number)
+        said = self._said(call, number)
+        if said.kind != Kind.ANSWER:
+            call.outcome = NOT_SERVED
+            call.save(update_fields=["outcome"])
+        reply = json.dumps(said.document)
+        self._write(call, leg, said, key, reply)
         return reply
 
-    def _call(self, leg: Leg | None, number: PhoneNumber | None) -> Call:
-        """Open the call, or complete the one that an event opened before; a call out is open already."""
-        if self.ref is not None and (own := Call.objects.select_for_update().filter(pk=self.ref.call).first()):
-            return self._called(own, leg)
-        if leg is None:
-            return Call.objects.open_inbound(self.asked, number, timezone.now())
+    @property
+    def _key(self) -> str:
+        """What a repeat is known by: its address and its body."""
+        ref = [self.ref.call, self.ref.version, self.ref.step, self.ref.attempt] if self.ref else []
+        return digest({"address": ["fallback" if self.failure else "answer", *ref], "body": dict(self.asked.raw)})
+
+    # The call
+
+    def _joining(self) -> Joining[Any] | None:
+        """Find the call; None when nothing names it by something that can be kept."""
+        asked, named = self.asked, self._named
+        rooms = [asked.conversation_uuid] if asked.conversation_uuid else []
+        known = asked.recordable or (self._event is not None and bool(rooms or named))
+        if not known:
+            return None
+        book = StoredBook(timezone.now(), self.needed)
+        book.hold([*([asked.uuid] if asked.uuid else []), *rooms, *([f"call {named.call}"] if named else [])])
+        return Joining(book, asked.uuid, rooms, book.call(named.call) if named else None)
+
+    def _opened(self, joining: Joining[Any], number: PhoneNumber | None) -> tuple[Call, Leg | None]:
+        """Open the call, or complete the one that an event, or we ourselves, opened before."""
+        if event := self._event:
+            return joining.hear(event, timezone.now())[0], cast(Leg | None, joining.leg)
+        leg = cast(Leg, joining.meet(self.asked.conversation_uuid))
         call = leg.call
-        facts = Call.facts(number, self.asked.digits) if call.number_id is None else {}
-        for name, value in {**facts, "uuid": call.uuid or self.asked.uuid, "caller": self.asked.caller}.items():
-            setattr(call, name, value)
-        call.called = self.asked.to
-        call.save()
-        if leg.uuid is None:
-            leg.uuid = self.asked.uuid
-            leg.save(update_fields=["uuid"])
-        return call
+        self._complete(call, leg, number)
+        known = not call._state.adding
+        # With its call, when that is new.
+        joining.book.keep_leg(leg)
+        if known:
+            call.save()
+        return call, leg
 
-    def _called(self, call: Call, leg: Leg | None) -> Call:
-        """Bind the leg that answered to the call out that we placed."""
-        if leg is None:
-            room, kind = self.asked.conversation_uuid, self.asked.endpoint_type[:20]
-            call.legs.create(
-                uuid=self.asked.uuid, room=room, kind=kind, caller=call.caller, called=call.called, direction="outbound"
-            )
-        call.uuid = call.uuid or self.asked.uuid
-        call.save(update_fields=["uuid"])
-        return call
+    def _complete(self, call: Call, leg: Leg, number: PhoneNumber | None) -> None:
+        """Take over what the request tells. Who calls whom is our own word in a call out, and Vonage's in others."""
+        asked, now = self.asked, timezone.now()
+        leg.kind = asked.endpoint_type[:20]
+        leg.caller, leg.called = leg.caller or asked.caller, leg.called or asked.to
+        leg.direction = leg.direction or ("outbound" if self._named else "inbound")
+        call.region_url = call.region_url or asked.region_url
+        call.brought = {**call.brought, **asked.brought}
+        call.news = now
+        if self._named is None:
+            leg.caller, leg.called = asked.caller, asked.to
+            call.caller, call.called, call.direction = asked.caller, asked.to, "inbound"
+            leg.started, call.started = leg.started or now, call.started or now
+            if call.number_id is None:
+                for name, value in Call.facts(number, asked.digits).items():
+                    setattr(call, name, value)
 
-    def _document(self, call: Call, number: PhoneNumber | None) -> tuple[Document, str, str]:
+    # The document
+
+    def _said(self, call: Call, number: PhoneNumber | None) -> Said:
         if self.failure is not None:
-            return self.safe, Kind.FALLBACK, f"{self.failure}{_step(self.failure)}. The safe NCCO was served."
+            return self._said_instead(call, self.failure)
         if self.ref is not None:
-            return self._called_document(call, self.ref)
+            return self._said_out(call, self.ref)
         if number is None:
-            return (
-                self.safe,
-                Kind.PROBLEM,
-                f"No phone number {self.asked.digits} is configured: the safe NCCO was served.",
-            )
+            return self._safe(f"No phone number {self.asked.digits} is configured: the safe NCCO was served.")
         place = self._entry(call, number)
         if number.flow is None or place is None:
             what = f"flow {number.flow} has no published version" if number.flow else "the number has no flow"
-            return self.safe, Kind.PROBLEM, f"Nothing to serve: {what}. The safe NCCO was served."
-        served = serve(call, self.asked.conversation_uuid, place, self.base, timezone.now())
-        text = ". ".join([f"Served {number.flow.name} from step {place.step.name}", *served.notes])
-        return served.document, Kind.ANSWER, text
+            return self._safe(f"Nothing to serve: {what}. The safe NCCO was served.")
+        return self._served(call, place, number.flow.name)
 
-    def _called_document(self, call: Call, ref: StepRef) -> tuple[Document, str, str]:
-        """What a call out is served: never looked up by number, since ``to`` is the customer's."""
-        version = FlowVersion.objects.filter(pk=ref.version).first()
-        core = version.as_core() if version and ref.call == call.pk else None
-        step = core.flow.step(ref.step) if core else None
-        if core is None or step is None:
-            return self.safe, Kind.PROBLEM, "Nothing to serve: the call's version is gone. The safe NCCO was served."
-        place = Place(core, step, ref.attempt)
+    def _said_instead(self, call: Call, failure: Failure) -> Said:
+        """Say the safe NCCO of the call's own number: an event's ``to`` may be anybody."""
+        if call.number and call.number.safe_ncco:
+            self.safe = call.number.safe_ncco
+        ref = StepRef.in_url(failure.url)
+        step = f" (step {ref.step})" if ref and ref.step else ""
+        return self._safe(f"{failure}{step}. The safe NCCO was served.", Kind.FALLBACK)
+
+    def _said_out(self, call: Call, ref: StepRef) -> Said:
+        place = place_of(ref.version, ref.step, ref.attempt) if call.pk == ref.call else None
+        if place is None:
+            what = "the step is not there any more" if call.pk == ref.call else "the call that it is for is gone"
+            return self._safe(f"Nothing to serve: {what}. The safe NCCO was served.")
+        return self._served(call, place, call.flow_name)
+
+    def _served(self, call: Call, place: Place, flow: str) -> Said:
         served = serve(call, self.asked.conversation_uuid, place, self.base, timezone.now())
-        text = ". ".join([f"Served {call.flow_name} from step {step.name}", *served.notes])
-        return served.document, Kind.ANSWER, text
+        return Said(served.document, Kind.ANSWER, f"Served {flow} from step {place.step.name}", served.notes)
+
+    def _safe(self, text: str, kind: str = Kind.PROBLEM) -> Said:
+        return Said(self.safe, kind, text)
 
     def _entry(self, call: Call, number: PhoneNumber) -> Place | None:
         """Where the caller enters: the live version, unless the call began before it was published."""
@@ -150,25 +217,36 @@ class Answer:
         version = flow.live.as_core() if flow.live.published <= call.created else call.version_of(flow.pk)
         return entry(version) if version else None
 
+    # The timeline
+
+    def _write(self, call: Call, leg: Leg | None, said: Said, key: str, reply: str) -> None:
+        notes = [*said.notes, *self.received.notes]
+        data = {"ncco": without_tokens(said.document), "raw": dict(self.asked.raw), "notes": notes}
+        call.timeline.create(
+            leg=leg if leg and leg.call_id == call.pk else None,
+            at=timezone.now(),
+            kind=said.kind,
+            name="answer",
+            text=with_notes(said.text, notes),
+            data=data,
+            key=key,
+            reply=reply,
+        )
+
     def write_down(self, reason: str) -> None:
         """Keep what was said instead: the call with the safe NCCO, and why."""
-        if not self.asked.recordable:
-            return
+        patiently(lambda: again_if_raced(lambda: self._keep(reason)))
 
-        def keep() -> None:
-            with transaction.atomic():
-                leg = Leg.objects.known(self.asked.uuid, self.asked.conversation_uuid)
-                call = leg.call if leg else Call.objects.open_inbound(self.asked, None, timezone.now())
-                Call.objects.filter(pk=call.pk).update(outcome=NOT_SERVED)
-                data: dict[str, Any] = {"ncco": self.safe, "raw": dict(self.asked.raw)}
-                call.note(Kind.PROBLEM, f"The safe NCCO was served: {reason}", name="answer", data=data)
-
-        patiently(keep)
-
-
-def _step(failure: Failure) -> str:
-    ref = StepRef.in_url(failure.url)
-    return f" (step {ref.step})" if ref else ""
+    def _keep(self, reason: str) -> None:
+        with transaction.atomic():
+            joining = self._joining()
+            if joining is None:
+                return
+            call, _ = self._opened(joining, None)
+            call.outcome = NOT_SERVED
+            call.save(update_fields=["outcome"])
+            data: dict[str, Any] = {"ncco": self.safe, "raw": dict(self.asked.raw)}
+            call.note(Kind.PROBLEM, f"The safe NCCO was served: {reason}", name="answer", data=data)
 
 
 def _later(answer: Answer, reason: str) -> str:

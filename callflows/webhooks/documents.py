@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -43,6 +44,8 @@ def serve(
     ``origin`` is the step whose outcome led here: coming back to it counts as another attempt. ``more`` are values
     besides the call's own. Raises InvalidNcco.
     """
+    if origin is not None:
+        forget_dialling(call)
     places = [retried(origin, place) if origin else place for place in walk(start, call.version_of)]
     before, last = places[:-1], places[-1]
     context = _context(call, room, base, at, more or {})
@@ -53,8 +56,14 @@ def serve(
     if last.in_room:
         due = at + timedelta(seconds=DIAL_SECONDS if seconds is None else seconds)
         named: dict[str, Any] = {"version": last.version.id, "step": last.step.name, "attempt": last.attempt}
-        Job.objects.enqueue("dial_in", due=due, call=call.pk, **named)
+        # The same step may come again later, and is dialled again then; a job that runs twice must not dial twice.
+        Job.objects.enqueue("dial_in", due=due, call=call.pk, once=secrets.token_hex(8), **named)
     return found
+
+
+def forget_dialling(call: Call) -> None:
+    """Take back what a document that runs no more would have begun: an endpoint that is called into the room."""
+    Job.objects.filter(kind="dial_in", arguments__call=call.pk, state=Job.State.WAITING, worker="").delete()
 
 
 def dial(call: Call, room: str, place: Place, base: str, at: datetime) -> Served:

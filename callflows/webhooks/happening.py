@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, cast
 
 from django.db import transaction
 from django.utils import timezone
 
-from callflows.models import Call, FlowVersion, Job, Leg, Line, TimelineEntry
-from callflows.ncco.flow import WRONG, Branch, Place, Said, choose, follow
-from callflows.ncco.problems import InvalidNcco
+from callflows.calls.joining import Joining
+from callflows.calls.progress import stands_at
+from callflows.calls.rooms import rooms_of
+from callflows.models import Call, Job, Leg, Line, StrayEvent, TimelineEntry
+from callflows.models.book import StoredBook, fetch
 from callflows.payloads.body import digest
 from callflows.payloads.events import CallEvent
 from callflows.payloads.telling import sentence
-from callflows.webhooks.addresses import StepRef, line_in, without_tokens
-from callflows.webhooks.documents import serve
+from callflows.webhooks.addresses import StepRef, line_in
+from callflows.webhooks.branches import Before, Outcome, with_notes
 from callflows.webhooks.reading import Received
 from callflows.webhooks.turn import Turn, again_if_raced, patiently
 
 Kind = TimelineEntry.Kind
-
-# Outcomes that no app chose: our server stopped, or the app failed. Callers get the fallback then.
-UNCHOSEN = ("drained", "error")
 
 
 @dataclass
@@ -33,6 +33,7 @@ class Happening:
     event: CallEvent
     ref: StepRef | None
     base: str
+    needed: set[str] = field(default_factory=set)
 
     def __call__(self, turn: Turn) -> str:
         """Record the event, once, and return the NCCO that answers it as JSON text; empty for none.
@@ -44,137 +45,93 @@ class Happening:
     def _in_transaction(self) -> str:
         with transaction.atomic():
             self.received.admit()
-            leg = Leg.objects.known(self.event.uuid, self.event.conversation_uuid)
-            line = self._line()
-            calls = self._calls(leg, line)
-            key = digest(self.event.raw)
-            if first := calls[0].timeline.filter(key=key).first():
-                return first.reply
-            leg = self._leg(leg, calls[0])
-            if line and leg and line.leg_id is None:
-                Line.objects.filter(pk=line.pk).update(leg=leg)
-            self._advance(leg, calls[0])
-            self._remember(calls[0])
-            entries = [self._entry(call, leg, key) for call in calls]
-            entries[0].reply = self._reply(calls[0], leg)
-            TimelineEntry.objects.bulk_create(entries)
-            return entries[0].reply
+            return self._record(timezone.now())
 
-    def _line(self) -> Line | None:
+    def _record(self, now: datetime) -> str:
+        event, key = self.event, key_of(self.event, self.ref)
+        book = StoredBook(now, self.needed)
+        joining = self._joining(book)
+        if joining.known and (first := _entry(joining.known, key)):
+            return first.reply
+        if event.unattached and joining.owner is None:
+            # Its address names a call that is not there any more.
+            StrayEvent.objects.get_or_create(key=key, defaults={"name": event.name[:50], "raw": dict(event.raw)})
+            return ""
+        before = _before(joining.leg)
+        calls = joining.hear(event, now)
+        leg = cast(Leg | None, joining.leg)
+        self._bind_line(leg)
+        self._remember(calls[0])
+        if event.kind == "transfer" and leg and leg.uuid == calls[0].uuid:
+            # The caller has entered the room, where we call somebody in.
+            Job.objects.hasten("dial_in", call=calls[0].pk)
+        entries = [self._entry(call, leg, key, now) for call in calls]
+        entries[0].reply = self._reply(calls[0], leg, before)
+        TimelineEntry.objects.bulk_create(entries)
+        for call in calls:
+            fetch(call.pk, event)
+        return entries[0].reply
+
+    def _joining(self, book: StoredBook) -> Joining[Any]:
+        """Find the event's leg; what its address names is asked only where that is not known for sure."""
+        named = [f"call {self.ref.call}"] if self.ref else []
+        book.hold([*named, *filter(None, [self.event.uuid]), *rooms_of(self.event)])
+        joining: Joining[Any] = Joining.of(book, self.event)
+        if joining.leg is None or not joining.leg.bound:
+            owner = self._owner()
+            joining.owner = book.call(owner) if owner is not None else None
+        return joining
+
+    def _owner(self) -> int | None:
+        """Return the call that the event's line, or else its address, names."""
         line_id = line_in(self.event.to)
-        return Line.objects.filter(pk=line_id).first() if line_id else None
+        line = Line.objects.filter(pk=line_id).first() if line_id else None
+        return line.call_id if line else self.ref.call if self.ref else None
 
-    def _calls(self, leg: Leg | None, line: Line | None) -> list[Call]:
-        """Return the event's calls: the one of its leg, line or step; without a leg, all that were in its room."""
-        found = leg.call_id if leg else line.call_id if line else self.ref.call if self.ref else None
-        own = list(Call.objects.select_for_update().filter(pk=found)) if found is not None else []
-        if own and self.event.uuid:
-            return own
-        room = list(Call.objects.in_room(self.event.conversation_uuid).exclude(pk=found or 0).select_for_update())
-        return (own + room if not self.event.uuid else room[:1]) or [Call.objects.open_unknown(self.event)]
-
-    def _leg(self, leg: Leg | None, call: Call) -> Leg | None:
-        """Return the event's leg: known, just named, or new in this call."""
-        event = self.event
-        if event.uuid:
-            call.uuid = call.uuid or event.uuid
-        if leg is None:
-            return self._new_leg(call) if event.uuid or not call.legs.exists() else None
-        leg.uuid = event.uuid
-        if event.kind == "transfer" or not leg.room:
-            leg.move(event.conversation_uuid, event.at or timezone.now())
-        return leg
-
-    def _new_leg(self, call: Call) -> Leg:
-        return call.legs.create(
-            uuid=self.event.uuid or None,
-            room=self.event.conversation_uuid,
-            kind=_kind(self.event.to),
-            caller=self.event.caller,
-            called=self.event.to,
-            direction=self.event.direction[:10],
-        )
+    def _bind_line(self, leg: Leg | None) -> None:
+        if leg and (line_id := line_in(self.event.to)):
+            Line.objects.filter(pk=line_id, leg=None, call=leg.call).update(leg=leg)
 
     def _remember(self, call: Call) -> None:
-        """Keep what the caller answered for later steps, and have the file fetched that the event names."""
-        answer = self.event.digits or next(iter(self.event.words), "")
-        if answer and self.ref and self.ref.call == call.pk:
-            call.answers = {**call.answers, self.ref.step: answer}
-            call.save(update_fields=["answers"])
-        if sound := self.event.sound:
-            kind = "fetch_recording" if sound.what == "recording" else "fetch_transcript"
-            Job.objects.enqueue(kind, call=call.pk, uuid=sound.uuid, url=sound.url, source=sound.source)
-
-    def _advance(self, leg: Leg | None, call: Call) -> None:
-        if leg is not None:
-            if self.event.kind == "status":
-                leg.advance(self.event)
-                if leg.uuid == call.uuid:
-                    call.advance(self.event)
-            leg.save()
-        call.save()
-
-    def _entry(self, call: Call, leg: Leg | None, key: str) -> TimelineEntry:
+        """Keep what the caller answered, for the documents to come."""
         event = self.event
-        kind = Kind.PROBLEM if event.kind == "error" else Kind.EVENT
-        data = {"raw": dict(event.raw)}
-        own = leg if leg and leg.call_id == call.pk else None
-        at = event.at or timezone.now()
+        told = event.digits or (event.words[0] if event.words else "")
+        if event.kind == "input" and told and self.ref and self.ref.call == call.pk:
+            call.answers = {**call.answers, self.ref.step: told}
+            call.save(update_fields=["answers"])
+
+    def _entry(self, call: Call, leg: Leg | None, key: str, now: datetime) -> TimelineEntry:
+        event, notes = self.event, self.received.notes
+        data = {"raw": dict(event.raw), "notes": list(notes)}
+        # Known by it, when a room's events are told to others, or taken back.
+        data |= {"step": self.ref.step} if self.ref else {}
         return TimelineEntry(
-            call=call, leg=own, at=at, kind=kind, name=event.name[:50], text=sentence(event), data=data, key=key
+            call=call,
+            leg=leg,
+            at=stands_at(event, now),
+            kind=Kind.PROBLEM if event.kind == "error" else Kind.EVENT,
+            name=event.name[:50],
+            text=with_notes(sentence(event), notes),
+            data=data,
+            key=key,
         )
 
-    def _reply(self, call: Call, leg: Leg | None) -> str:
-        """Return the document of the branch that the event takes; empty: the old document goes on."""
-        if self.ref is None or self.ref.call != call.pk or not self.event.outcomes:
+    def _reply(self, call: Call, leg: Leg | None, before: Before) -> str:
+        if self.ref is None or self.ref.call != call.pk:
             return ""
-        version = FlowVersion.objects.filter(pk=self.ref.version).first()
-        core = version.as_core() if version else None
-        step = core.flow.step(self.ref.step) if core else None
-        if core is None or step is None:
-            return ""
-        here = Place(core, step, self.ref.attempt)
-        outcomes = self._outcomes(here, leg)
-        said = [Said(text) for text in self.event.words]
-        exact = [each for each in outcomes if each != WRONG]
-        branch = choose(core.flow, step.name, [*exact, *said, *(set(outcomes) & {WRONG})], here.attempt)
-        return self._go(call, here, branch) if branch else ""
-
-    def _outcomes(self, here: Place, leg: Leg | None) -> tuple[str, ...]:
-        """A socket that an app ended has the app's outcome; one that broke, or was refused, the event's own."""
-        if self.event.outcome != "disconnected" or self.ref is None:
-            return self.event.outcomes
-        lines = Line.objects.filter(call_id=self.ref.call, step=here.step.name, attempt=here.attempt)
-        line = lines.filter(leg=leg).order_by("-used").first() if leg else None
-        line = line or lines.filter(used__isnull=False).order_by("-used").first()
-        if line is None:
-            return self.event.outcomes
-        if line.outcome:
-            return (line.outcome, "disconnected") if line.outcome in UNCHOSEN else (line.outcome,)
-        if Line.objects.filter(pk=line.pk, state=Line.State.OPEN).update(state=Line.State.LOST, closed=timezone.now()):
-            line.call.note(Kind.PROBLEM, "The worker that held the socket was lost", line=line)
-        return self.event.outcomes
-
-    def _go(self, call: Call, here: Place, branch: Branch) -> str:
-        place = follow(here.version, branch.target, call.version_of)
-        if place is None:
-            call.note(Kind.PROBLEM, f"Branch {branch.outcome} of step {branch.step} leads nowhere: {branch.target}")
-            return ""
-        try:
-            with transaction.atomic():
-                at = timezone.now()
-                served = serve(
-                    call, self.event.conversation_uuid, place, self.base, at, origin=here, more=self.event.values
-                )
-        except InvalidNcco as error:
-            call.note(Kind.PROBLEM, f"Branch {branch.outcome} of step {branch.step} could not be served: {error}")
-            return ""
-        text = ". ".join([f"Step {here.step.name}: {branch.outcome}, on to {place.step.name}", *served.notes])
-        call.note(Kind.BRANCH, text, name=branch.outcome[:50], data={"ncco": without_tokens(served.document)})
-        return json.dumps(served.document)
+        return Outcome(self.event, call, leg, self.ref, before, self.base).reply()
 
 
-def _kind(to: str) -> str:
-    """Tell a leg's kind by what was called."""
-    scheme = to.partition(":")[0].lower()
-    return {"ws": "websocket", "wss": "websocket", "sip": "sip"}.get(scheme, "phone")
+def key_of(event: CallEvent, ref: StepRef | None) -> str:
+    """Return what an event is known by: its address and its body. The same body at two addresses is two events."""
+    address = ["events", *([ref.call, ref.version, ref.step, ref.attempt] if ref else [])]
+    return digest({"address": address, "body": dict(event.raw)})
+
+
+def _entry(calls: list[Call], key: str) -> TimelineEntry | None:
+    """Return the entry of an event that came before; of several calls', the one that was answered."""
+    return TimelineEntry.objects.filter(call__in=calls, key=key).order_by("-reply").first()
+
+
+def _before(leg: object) -> Before:
+    return Before(leg.outcome, leg.answered) if isinstance(leg, Leg) else Before()

@@ -120,4 +120,5 @@ def _query(request: HttpRequest) -> dict[str, str]:
     try:
         return request.GET.dict()
     except SuspiciousOperation:
-        raise Refused(400, "expected a query with at most 1000 parameters, got more", "body") from None
+        most = settings.DATA_UPLOAD_MAX_NUMBER_FIELDS
+        raise Refused(400, f"expected a query with at most {most} parameters, got more", "body") from None

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from django.db import DatabaseError, IntegrityError
 
+from callflows.models.book import Overtaken
 from callflows.threads import Threads
 
 log = logging.getLogger(__name__)
@@ -23,6 +24,9 @@ _LATER = Threads("later", 2)
 
 # How many seconds apart we try to write down what the database could not take at once.
 _LATER_SECONDS = (0.5, 1, 2, 5, 10)
+
+# A call has few legs and rooms that one could be overtaken at.
+_RACES = 4
 
 # How long the clock waits for work that is just committing.
 _COMMIT_SECONDS = 0.25
@@ -83,11 +87,16 @@ def patiently(work: Callable[[], T]) -> T | None:
 
 
 def again_if_raced(work: Callable[[], T]) -> T:
-    """Run ``work`` once more when another worker made the same row just before: then it is there to be found."""
-    try:
-        return work()
-    except IntegrityError:
-        return work()
+    """Run ``work`` once more when another worker made the same row just before: then it is there to be found.
+
+    The same when another worker holds a part of the call: the next time it is waited for.
+    """
+    for _ in range(_RACES):
+        try:
+            return work()
+        except (IntegrityError, Overtaken):
+            continue
+    return work()
 
 
 def in_background(work: Callable[[], object]) -> None:

@@ -8,7 +8,7 @@ from tests.admin.forms import someone
 
 pytestmark = pytest.mark.django_db
 
-PAGES = ("application", "audioprompt", "call", "callflow", "headerset", "job", "phonenumber", "refusal")
+PAGES = ("application", "audioprompt", "call", "callflow", "headerset", "job", "phonenumber", "recording", "refusal")
 
 
 @pytest.mark.parametrize("name", PAGES)

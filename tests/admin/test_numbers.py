@@ -7,8 +7,9 @@ import pytest
 from django.test import Client
 
 from callflows.models import PhoneNumber
-from tests.admin.forms import field_errors
+from tests.admin.forms import field_errors, messages
 from tests.make import make_number
+from tests.rest_server import pem
 
 pytestmark = pytest.mark.django_db
 
@@ -62,3 +63,21 @@ def test_empty_safe_ncco_is_none(admin_client: Client) -> None:
     assert save(admin_client, f"{number.pk}/change/").status_code == 302
     number.refresh_from_db()
     assert number.safe_ncco is None
+
+
+@pytest.mark.parametrize(
+    ("variable", "host", "warning"),
+    [
+        ("", "https://api.nexmo.com", "no private key is configured for the application"),
+        ("OUR_KEY", "https://evil-vonage.com", "API host https://evil-vonage.com is none of Vonage's over https"),
+        ("OUR_KEY", "https://api-eu-3.vonage.com", ""),
+    ],
+)
+def test_application_that_cannot_control_calls_is_warned_of(
+    admin_client: Client, monkeypatch: pytest.MonkeyPatch, variable: str, host: str, warning: str
+) -> None:
+    monkeypatch.setenv("OUR_KEY", pem())
+    sent = {"name": "Ours", "application_id": "ours", "api_host": host, "private_key_variable": variable}
+    page = admin_client.post("/admin/callflows/application/add/", sent, follow=True)
+    found = [each for each in messages(page) if "cannot be controlled or placed" in each]
+    assert [warning in each for each in found] == ([True] if warning else [])

@@ -217,3 +217,11 @@ def test_a_page_of_many_steps_reads_prompts_and_flows_once(
     flow = make_flow(*steps, publish=False)
     with django_assert_max_num_queries(40):
         assert admin_client.get(f"{FLOWS}{flow.pk}/change/").status_code == 200
+
+
+def test_flow_of_a_hundred_steps_with_many_options_is_saved(admin_client: Client) -> None:
+    """Django by itself takes 1,000 fields, and drops a whole form that has more."""
+    typed = {f"connect.{name}": "" for name in ("from", "timeout", "limit", "machineDetection", "phone.dtmfAnswer")}
+    phone = {"connect.to": "phone", "connect.phone.number": "447700900222"}
+    steps = [step(f"step-{place}", "connect", to_step="", to_flow="", **typed, **phone) for place in range(100)]
+    assert len(save_steps(admin_client, *steps)) == 100

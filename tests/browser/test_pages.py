@@ -10,7 +10,7 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Page
 
-MODELS = ("application", "audioprompt", "call", "callflow", "headerset", "job", "phonenumber", "refusal")
+MODELS = ("application", "audioprompt", "call", "callflow", "headerset", "job", "phonenumber", "recording", "refusal")
 EDITED = ("application", "audioprompt", "callflow", "headerset", "phonenumber")
 Scheme = Literal["dark", "light"]
 

@@ -29,6 +29,7 @@ def deliver(world: World, told: Iterable[Told | int]) -> MemoryBook:
 def answer(world: World, book: MemoryBook, caller: int) -> MemoryCall:
     leg = Joining(book, world.uuid(caller), [f"CON-{caller}"]).meet(f"CON-{caller}")
     assert leg.home is not None
+    book.keep_leg(leg)
     leg.home.caller, leg.home.called, leg.home.direction = world.number(caller), "442079460000", "inbound"
     return leg.home
 

@@ -77,7 +77,7 @@ def test_recording_comes_into_the_storage_and_onto_the_timeline(call: Call, host
     assert Path(recording.file.path).stat().st_mode & 0o777 == 0o600
     ((kind, text),) = told(call)
     assert kind == "recording"
-    assert text.startswith("Recording fetched, 12.")
+    assert text.startswith("fetched, 12.")
     assert host.tokens == [(PATH, APPLICATION)]
 
 
@@ -117,7 +117,7 @@ def test_speech_of_several_inputs_has_no_uuid_and_is_told_apart_by_its_address(
 def test_sound_without_a_readable_length_is_kept_all_the_same(call: Call, host: FileServer) -> None:
     run(call, host.put(PATH, b"ID3" + bytes(100)))
     assert Recording.objects.get().seconds is None
-    assert told(call) == [("recording", "Recording fetched, 103 bytes")]
+    assert told(call) == [("recording", "fetched, 103 bytes")]
 
 
 @pytest.mark.parametrize("body", [b"<html>Please log in</html>", b'{"type":"UNAUTHORIZED"}', b""])
@@ -219,7 +219,7 @@ def test_transcript_is_kept_with_its_recording_whichever_comes_first(
         recording = Recording.objects.get(recording_uuid=uuid)
         assert recording.transcript == json.loads(FIXTURE.read_text())
         assert (recording.url, bool(recording.file)) == (url, True)
-    assert ("recording", "Transcript fetched, 1 sentence") in told(call)
+    assert ("recording", "transcript fetched, 1 sentence") in told(call)
 
 
 def test_repeat_of_a_transcript_fetches_nothing_again(call: Call, host: FileServer) -> None:
@@ -243,7 +243,7 @@ def test_transcript_that_cannot_be_kept_is_told_of(call: Call, host: FileServer,
 def test_transcript_of_another_shape_is_kept_as_it_is(call: Call, host: FileServer, body: bytes) -> None:
     run(call, host.put(TEXT, body), "fetch_transcript")
     assert Recording.objects.get().transcript == json.loads(body)
-    assert told(call) == [("recording", "Transcript fetched, 0 sentences")]
+    assert told(call) == [("recording", "transcript fetched, 0 sentences")]
 
 
 # Interruptions

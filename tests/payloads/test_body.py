@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callflows.payloads.body import BadPayload, digest, from_json, from_query
+from callflows.payloads.body import BadPayload, digest, from_json, from_query, unopened
 
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
@@ -114,6 +114,20 @@ def test_nested_members_of_a_query_are_opened_and_others_stay_text() -> None:
 @pytest.mark.parametrize("text", ["3", "", "{", '{"a":NaN}', '{"a":1e999}', "[" * 100_000])
 def test_member_of_a_query_that_cannot_be_opened_stays_text(text: str) -> None:
     assert from_query({"dtmf": text}) == {"dtmf": text}
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ({"dtmf": '{"digits":"3"}', "speech": "{}", "x": "{"}, []),
+        ({"dtmf": "3", "speech": "", "custom_data": "abc"}, []),
+        ({"dtmf": '{"digits":', "speech": "error", "payload": "7"}, ["dtmf", "speech", "payload"]),
+    ],
+    ids=["whole", "plain", "broken"],
+)
+def test_member_that_should_be_json_and_is_none_is_told(query: dict[str, str], names: list[str]) -> None:
+    told = [f"{name}: expected JSON, got text, which is kept as it came" for name in names]
+    assert list(unopened(from_query(query))) == told
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,11 @@ import pytest
 from asgiref.sync import sync_to_async
 from asgiref.testing import ApplicationCommunicator
 from django.apps import apps
-from django.test import Client
+from django.test import Client, RequestFactory
 from pytest_django import Settings
 
 from callflows.models import Call, Refusal, TimelineEntry
+from callflows.webhooks.reading import read
 from project.asgi import http
 from tests.make import CALLER, NUMBER, ROOM, UUID, make_flow, make_number, talk
 from tests.services import wait_until
@@ -106,7 +107,8 @@ def test_unreadable_query_is_refused_and_changes_nothing(client: Client, path: s
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_query_of_too_many_parameters_is_refused(client: Client, path: str) -> None:
+def test_query_of_too_many_parameters_is_refused(client: Client, settings: Settings, path: str) -> None:
+    settings.DATA_UPLOAD_MAX_NUMBER_FIELDS = 1000
     response = client.get(path + "?" + "&".join(f"a{number}=1" for number in range(1_100)))
     assert response.status_code == 400
     assert response.content == b"expected a query with at most 1000 parameters, got more\n"
@@ -233,6 +235,8 @@ def test_unusual_value_is_kept(client: Client) -> None:
 def test_nested_member_of_a_get_that_is_no_json_is_kept_as_text(client: Client, text: str) -> None:
     assert client.get("/webhooks/events", {**IDS, "payload": text}).status_code == 204
     assert Call.objects.get().timeline.get().data["raw"]["payload"] == text
+    received = read(RequestFactory().get("/webhooks/events", {**IDS, "payload": text}))
+    assert received.notes == ("payload: expected JSON, got text, which is kept as it came",)
 
 
 @pytest.mark.parametrize("path", ["/webhooks/answer/", "/webhooks/events/"])

@@ -139,6 +139,7 @@ def test_joinable_flow_has_its_endpoint_called_when_the_caller_can_be_in_the_roo
     assert len(found.document) == len(before) + 1
     job = Job.objects.get(kind="dial_in")
     assert flow.live is not None
+    assert len(job.arguments.pop("once")) == 16
     assert job.arguments == {"call": caller.pk, "version": flow.live.pk, "step": "call", "attempt": 1}
     assert job.due == AT + timedelta(seconds=seconds)
 

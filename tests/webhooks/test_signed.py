@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import time_machine
 from django.db import connection, transaction
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import Settings
@@ -19,7 +19,7 @@ from pytest_django import Settings
 from callflows.models import Application, Call, Refusal, SeenToken, StrayEvent, TimelineEntry
 from callflows.models.tokens import KEPT_SECONDS
 from callflows.payloads.signature import of_post, verify
-from callflows.webhooks.reading import Received
+from callflows.webhooks.reading import Received, read
 from tests.make import CALLER, ECHO, NUMBER, ROOM, UUID, event_url, make_flow, make_number, talk
 from tests.signing import APPLICATION, KEY, SECRET, bearer, compact
 
@@ -205,8 +205,11 @@ def test_application_is_checked_where_some_are_configured_and_one_is_named(clien
 
 def test_get_whose_hash_differs_is_served_and_noted(client: Client) -> None:
     serve(talk("hello"))
-    assert get(client, "/webhooks/answer", QUERY, bearer(b"something else")).status_code == 200
+    sign = bearer(b"something else")
+    assert get(client, "/webhooks/answer", QUERY, sign).status_code == 200
     assert counted() == {}
+    (note,) = read(RequestFactory().get("/webhooks/answer", QUERY, headers={"Authorization": sign})).notes
+    assert note.startswith("payload_hash: expected the SHA-256 of the request")
 
 
 def test_last_sentence_and_its_time_are_kept(client: Client) -> None:

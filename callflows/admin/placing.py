@@ -1,0 +1,116 @@
+"""Knows the page from which operators place a call out: whom, with which flow, and a question before it costs money."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.core import signing
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+
+from callflows.admin.fields import Whole
+from callflows.admin.show import readable
+from callflows.control.accounts import public_url
+from callflows.control.outgoing import FORMS, Order, called, endpoint_of, place, usual_sender
+from callflows.models import CallFlow, PhoneNumber, SeenToken
+from callflows.vonage.account import VonageError
+
+PERMISSION = "callflows.place_call"
+# How long a page that asks may stay open before it asks anew.
+ASK_SECONDS = 1800
+_SALT = "callflows.place"
+
+
+class PlaceForm(forms.Form):
+    """Whom to call, and what they meet."""
+
+    flow = forms.ModelChoiceField(
+        CallFlow.objects.filter(live__isnull=False).select_related("live"),
+        help_text="Who answers meets its published version.",
+    )
+    to = forms.CharField(label="Call", max_length=255, help_text=f"{FORMS[0].upper()}{FORMS[1:]}.")
+    sender = forms.ModelChoiceField(
+        PhoneNumber.objects.filter(application__isnull=False).select_related("application"),
+        label="From",
+        required=False,
+        empty_label="A number that leads to the flow, else any of ours",
+        help_text="What the other side sees.",
+    )
+    ring = Whole(
+        label="Ring for", required=False, min_value=1, max_value=120, help_text="Seconds, 1 to 120.", initial=60
+    )
+
+    def clean_to(self) -> dict[str, Any]:
+        try:
+            return endpoint_of(self.cleaned_data["to"])
+        except VonageError as error:
+            raise ValidationError(str(error)) from None
+
+    def order(self, by: str) -> Order:
+        """Return what was asked for. The form is valid."""
+        asked = self.cleaned_data
+        return Order(asked["flow"], asked["to"], asked["sender"] or usual_sender(asked["flow"]), asked["ring"], by)
+
+
+def view(request: HttpRequest, page: dict[str, Any]) -> HttpResponse:
+    """Ask whom to call, then whether to, then place the call. ``page`` is what every page of the admin shows."""
+    user: Any = request.user
+    if not user.has_perm(PERMISSION):
+        raise PermissionDenied(f"needs the permission {PERMISSION}")
+    form = PlaceForm(request.POST or None, initial={"flow": request.GET.get("flow")})
+    if request.method == "POST" and "back" not in request.POST and form.is_valid():
+        order = form.order(user.get_username())
+        if "once" in request.POST:
+            return _placed(request, order)
+        return _asked(request, page, form, order)
+    context = {**page, "title": "Place a call", "form": form, "problem": _problem()}
+    return TemplateResponse(request, "admin/callflows/call/place.html", context)
+
+
+def _asked(request: HttpRequest, page: dict[str, Any], form: PlaceForm, order: Order) -> HttpResponse:
+    """Say what will happen to whom, and that it costs money."""
+    context = {
+        **page,
+        "title": f"Call {readable(called(order.endpoint))}?",
+        "form": form,
+        "order": order,
+        "whom": readable(called(order.endpoint)),
+        "sender": readable(order.sender.digits) if order.sender else "any of our numbers",
+        "once": signing.dumps(secrets.token_hex(8), salt=_SALT),
+    }
+    return TemplateResponse(request, "admin/callflows/call/place_confirm.html", context)
+
+
+def _placed(request: HttpRequest, order: Order) -> HttpResponse:
+    """Place the call, once for each page that asked: a second click costs nothing."""
+    here = HttpResponseRedirect(reverse("admin:callflows_call_place"))
+    try:
+        once = signing.loads(request.POST["once"], salt=_SALT, max_age=ASK_SECONDS)
+    except signing.BadSignature:
+        messages.warning(request, "Nobody was called: the question stood open for too long. Ask again.")
+        return here
+    _, first = SeenToken.objects.get_or_create(jti=f"place-{once}", defaults={"body": ""})
+    if not first:
+        messages.warning(request, "This call was placed already: it was not placed again.")
+        return HttpResponseRedirect(reverse("admin:callflows_call_changelist"))
+    try:
+        call = place(order)
+    except VonageError as error:
+        messages.error(request, f"The call was not placed: {error}.")
+        return here
+    messages.success(request, f"Vonage calls {readable(call.called)}. What happens stands on the timeline.")
+    return HttpResponseRedirect(reverse("admin:callflows_call_change", args=(call.pk,)))
+
+
+def _problem() -> str:
+    """Return why no call can be placed at all; empty when nothing is known that keeps us from it."""
+    try:
+        public_url()
+    except VonageError as error:
+        return str(error)
+    return ""

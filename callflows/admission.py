@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import socket
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,9 +14,10 @@ from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
 from callflows.control.accounts import client_of
-from callflows.models import Application, Job, Line, SocketRefused, TimelineEntry
+from callflows.models import Application, AudioPrompt, Job, Line, SocketRefused, TimelineEntry
 from callflows.models.prompts import sound as load_sound
 from callflows.models.recordings import open_path
+from callflows.ncco.flow import is_prompt
 from callflows.ncco.template import fill
 from callflows.payloads.signature import BadSignature, of_handshake, verify
 from callflows.sockets.line import Note
@@ -73,7 +75,7 @@ def admit(line: str, token: str, headers: Iterable[tuple[bytes, bytes]] = ()) ->
     # Several, which Vonage never sends, fit nothing.
     brought = [value.decode("latin-1") for name, value in headers if name.lower() == b"authorization"]
     _check(found, fill(endpoint.get("authorization"), values), ", ".join(brought))
-    return Admission(found, found.app, fill(told, values), branches, open_path(line))
+    return Admission(found, found.app, _with_names(fill(told, values)), branches, open_path(line))
 
 
 def _told(line: Line) -> tuple[dict[str, Any], dict[str, Any], frozenset[str]]:
@@ -89,6 +91,20 @@ def _told(line: Line) -> tuple[dict[str, Any], dict[str, Any], frozenset[str]]:
         raise SocketRefused(f"app {line.app!r} of step {line.step!r} does not exist any more")
     branches = frozenset(branch.outcome for branch in flow.branches if branch.step == step.name)
     return step.options.get("settings") or {}, step.options.get("endpoint") or {}, branches
+
+
+def _with_names(told: dict[str, Any]) -> dict[str, Any]:
+    """Write the names that prompts have now into an app's settings, for the timeline: a version holds only ids."""
+    # Copies: a line's own settings are stored.
+    named = {name: copy.deepcopy(value) for name, value in told.items() if is_prompt(name)}
+    flat = (each for value in named.values() for each in (value if isinstance(value, list) else [value]))
+    prompts = [each for each in flat if isinstance(each, dict) and "id" in each]
+    if prompts:
+        ids = {each["id"] for each in prompts}
+        called = dict(AudioPrompt.objects.filter(pk__in=ids).values_list("pk", "name"))
+        for each in prompts:
+            each["name"] = called.get(each["id"], "")
+    return told | named
 
 
 def _check(line: Line, demanded: Any, authorization: str) -> None:

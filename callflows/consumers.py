@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import socket
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
@@ -13,8 +14,9 @@ from typing import Any
 from channels.consumer import AsyncConsumer
 from django.conf import settings
 
-from callflows import live
-from callflows.admission import WrongAuthorization, admit, claim, finish, keep_notes, load_sound, unanswered
+from callflows import live, load
+from callflows.admission import WrongAuthorization, admit, claim, finish, keep_notes, load_sound
+from callflows.commanding import obey
 from callflows.models import SocketRefused
 from callflows.refusing import TALLY
 from callflows.sockets.line import Line, Note
@@ -37,11 +39,12 @@ REST_SECONDS = 5.0
 HANG_UP_SECONDS = 5.0
 # What happened is written down in batches.
 NOTES_SECONDS = 1.0
+# So many messages of one peer at most before the others have their turn: about 1 ms.
+MOST_TURNS = 64
 # When nothing comes in, what waits is looked at this often; the lead hides it.
 SENDER_SECONDS = 0.1
 # How long an app and its helpers may take to stop.
 STOP_SECONDS = 5.0
-DRAIN_SECONDS = 0.1
 
 GOING_AWAY = 4001
 NOT_SPOKEN = 4002
@@ -52,12 +55,6 @@ THREADS = Threads("line", 8)
 # Vonage is waited for in threads of its own: one that hangs keeps no socket from being let in.
 REST = Threads("rest", 4)
 WORKER = f"{socket.gethostname()}:{os.getpid()}"
-
-
-class Draining:
-    """Whether this process takes new sockets; set once, when it is told to stop."""
-
-    now = False
 
 
 class AudioConsumer(AsyncConsumer):
@@ -94,11 +91,12 @@ class AudioConsumer(AsyncConsumer):
         held = len(OPEN)
         OPEN.add(self)
         try:
-            if Draining.now:
-                raise SocketRefused("this worker is stopping")
-            if held >= settings.MAX_LINES:
-                raise SocketRefused(f"this worker holds {held} calls, the most it may (MAX_LINES)")
+            load.WATCH.start()
+            reason = load.why_not(held)
             self.admission = await THREADS.run(admit, **self.where)
+            if reason:
+                await self._keep("problem", f"A socket was refused: {reason}", "refused")
+                raise SocketRefused(reason)
             await self.send_out({"type": "websocket.accept"})
             await self._serve()
         except SocketRefused as refused:
@@ -110,22 +108,30 @@ class AudioConsumer(AsyncConsumer):
             OPEN.discard(self)
 
     async def _serve(self) -> None:
-        early = 0
+        early, reason = 0, "nothing came"
         try:
             async with asyncio.timeout(FIRST_MESSAGE_SECONDS):
                 while not isinstance(event := await self._next(), Connected):
                     if event is None:
+                        await self._keep("socket", f"Closed before the first message: {reason}", "closed")
                         return
                     early += 1
+                    reason = event.reason if isinstance(event, Rubbish) else "another message came"
         except TimeoutError:
+            await self._keep("problem", f"No first message within {FIRST_MESSAGE_SECONDS:g} s: {reason}", "silent")
             await self._close(NOT_SPOKEN)
             return
         if not await THREADS.run(claim, self.admission, WORKER):
+            await self._keep("problem", "A second socket came with the same address, and was closed", "twice")
             await self._close(TWICE)
             return
-        await self._talk(self._line(event, early))
+        line = self._line(event)
+        if early:
+            line.figures["bad"] = early - 1
+            line.hear(Rubbish(reason))
+        await self._talk(line)
 
-    def _line(self, first: Connected, early: int) -> Line:
+    def _line(self, first: Connected) -> Line:
         app = APPS[self.admission.app]
         rate = first.fmt.rate
 
@@ -140,8 +146,10 @@ class AudioConsumer(AsyncConsumer):
             recording=self.admission.recording,
             lead=app.lead,
             inbox_seconds=settings.INBOX_SECONDS,
+            # Uvloop's own clock has whole milliseconds, and stands still while anything runs.
+            clock=time.monotonic,
+            lag=load.WATCH.lag,
         )
-        line.figures["bad"] = early
         line.note("socket", f"Open, {rate // 1000} kHz", "open", headers=dict(first.headers), worker=WORKER)
         return line
 
@@ -167,7 +175,12 @@ class AudioConsumer(AsyncConsumer):
     async def _listen(self, line: Line) -> None:
         """The hot path: one turn for each message, until the socket is closed."""
         receive, read, hear = self.receive, self.connection.receive, line.hear
+        turns = 0
         while (message := await receive())["type"] == "websocket.receive":
+            # A peer that floods us has its messages waiting, and `receive` does not let others have their turn.
+            turns += 1
+            if turns % MOST_TURNS == 0:
+                await asyncio.sleep(0)
             frame = message.get("bytes")
             event = read(frame if frame is not None else message.get("text") or "")
             hear(event)
@@ -194,7 +207,11 @@ class AudioConsumer(AsyncConsumer):
         self.flushing = True
         try:
             while line.waiting and (due := line.due()):
+                clears = line.clears
                 for each in due:
+                    if line.clears != clears:
+                        # The app interrupted while the server made us wait: what is left is old sound.
+                        break
                     key = "bytes" if isinstance(each, bytes) else "text"
                     await self.send_out({"type": "websocket.send", key: each})
         except Exception as error:
@@ -218,6 +235,7 @@ class AudioConsumer(AsyncConsumer):
     async def _notes(self, line: Line) -> None:
         while True:
             await asyncio.sleep(NOTES_SECONDS)
+            line.report(self.peer.get("dropped", 0))
             if line.notes:
                 notes, line.notes = line.notes, []
                 try:
@@ -226,29 +244,21 @@ class AudioConsumer(AsyncConsumer):
                     log.exception("notes of line %s could not be written; they wait", self.admission.line_id)
                     line.notes = notes + line.notes
 
+    async def _keep(self, kind: str, text: str, name: str) -> None:
+        """Have something stand on the timeline of a call whose line is not open."""
+        try:
+            await THREADS.run(keep_notes, self.admission, [Note(kind, text, name)])
+        except Exception:
+            log.exception("line %s: this could not be written: %s", self.admission.line_id, text)
+
     # Commands from other processes: in a task of its own, so that the audio goes on whatever Redis does.
 
     async def _commands(self, line: Line) -> None:
         async for message in live.commands(self.admission.line_id):
             try:
-                await self._obey(line, message)
+                await obey(line, message, lambda: self._stop_app("hung-up"))
             except Exception as error:
                 line.note("problem", f"The command failed: {error}", "command")
-
-    async def _obey(self, line: Line, message: live.LineMessage) -> None:
-        by = f" by {message['by']}" if message["by"] else ""
-        match message["command"]:
-            case "hang_up":
-                line.note("command", f"Hang up{by}", "hang_up")
-                self._stop_app("hung-up")
-            case "stop":
-                line.note("command", f"Stop{by}", "stop")
-                line.clear()
-            case "play":
-                line.note("command", f"Play a prompt{by}", "play", version=message["version"])
-                sound = await line.sound(message["version"])
-                line.clear()
-                line.play(sound)
 
     # The end.
 
@@ -310,8 +320,8 @@ class AudioConsumer(AsyncConsumer):
             self._stop_app("drained")
 
     async def _write_end(self, line: Line) -> None:
+        line.report(self.peer.get("dropped", 0), final=True)
         notes, line.notes = line.notes, []
-        line.figures["dropped_out"] = int(self.peer.get("dropped", 0))
         try:
             await THREADS.run(finish, self.admission, self.outcome, dict(line.figures), notes)
         except Exception:
@@ -326,24 +336,5 @@ class AudioConsumer(AsyncConsumer):
         # Not longer: a Redis that hangs, or a disk, must not keep the end of the line from being written.
         await asyncio.wait({self.app, *self.tasks}, timeout=STOP_SECONDS)
         if not self.outcome:
-            line.notes.append(Note("socket", "Closed by Vonage", "closed"))
+            line.closed(line.figures["close_code"], self.peer.get("ended", ""))
         await self._write_end(line)
-
-
-async def drain(seconds: float) -> None:
-    """Refuse new sockets, close and record the open ones, and wait until Vonage's events of them were answered.
-
-    Gives up after ``seconds``.
-    """
-    Draining.now = True
-    closing = [each.admission.line_id for each in OPEN if each.line]
-    await asyncio.gather(*(each.drain() for each in OPEN), return_exceptions=True)
-    try:
-        async with asyncio.timeout(seconds):
-            # The events come to any worker: only the database knows of them all, so it is asked again and again.
-            while True:
-                if not OPEN and not await THREADS.run(unanswered, closing):
-                    return
-                await asyncio.sleep(DRAIN_SECONDS)
-    except TimeoutError:
-        log.warning("stopped after %s s with %d sockets open, or events of closed ones not come", seconds, len(OPEN))

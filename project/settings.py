@@ -58,6 +58,8 @@ class Environment(BaseSettings):
     PROMPT_MAX_SECONDS: float = Field(default=600, gt=0)
     # Calls that one server process holds at the same time.
     MAX_LINES: int = Field(default=100, ge=1)
+    # Seconds by which the event loop of a server process may be late before it takes no more calls.
+    MAX_LAG: float = Field(default=0.02, gt=0)
     # Seconds of audio that a socket app may leave unheard before the oldest frames are dropped.
     INBOX_SECONDS: float = Field(default=5, gt=0)
     # Seconds after which the answer webhook gives up and serves SAFE_NCCO: Vonage waits no less than 1, our aim is 1.5.
@@ -182,6 +184,7 @@ ADMIN_PASSWORD = ENV.ADMIN_PASSWORD
 PUBLIC_URL = ENV.PUBLIC_URL
 PROMPT_MAX_SECONDS = ENV.PROMPT_MAX_SECONDS
 MAX_LINES = ENV.MAX_LINES
+MAX_LAG = ENV.MAX_LAG
 INBOX_SECONDS = ENV.INBOX_SECONDS
 ANSWER_SECONDS = ENV.ANSWER_SECONDS
 # api_key -> its secrets.

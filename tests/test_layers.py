@@ -33,11 +33,15 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "console": (SHELL, DJANGO | {"asyncio", "channels"}),
     "webhooks": ({"models", "ncco", "payloads", "calls", "live", "threads", "refusing"}, DJANGO | {"asyncio", "time"}),
     "admission": ({"sockets", "models", "ncco", "payloads", "vonage", "control"}, DJANGO),
+    "load": ({"audio"}, {"asyncio", "time", "django"}),
+    "commanding": ({"live", "sockets"}, set()),
     "consumers": (
-        {"sockets", "wire", "audio", "models", "live", "vonage", "threads", "admission", "control", "refusing"},
+        {"sockets", "wire", "audio", "models", "live", "vonage", "threads"}
+        | {"admission", "control", "refusing", "load", "commanding"},
         DJANGO | {"asyncio", "time", "channels"},
     ),
-    "serving": (set(), {"asyncio", "time", "daphne", "twisted", "uvicorn", "uvloop"}),
+    "draining": ({"admission", "consumers", "load"}, {"asyncio"}),
+    "serving": (set(), {"asyncio", "time", "daphne", "twisted", "uvicorn", "uvloop", "websockets"}),
 }
 # The standard library is free, but for what brings a clock or an event loop.
 FREE = sys.stdlib_module_names - {"asyncio", "time"}

@@ -88,8 +88,11 @@ def test_a_second_signal_ends_at_once(servers: Tiny, server: str) -> None:
     assert time.monotonic() - begun < 4
 
 
-async def test_a_client_that_does_not_read_is_bounded_and_ended_and_others_notice_nothing(servers: Tiny) -> None:
-    process = servers.tiny("daphne")
+@pytest.mark.parametrize("server", SERVERS)
+async def test_a_client_that_does_not_read_is_bounded_and_ended_and_others_notice_nothing(
+    servers: Tiny, server: str
+) -> None:
+    process = servers.tiny(server)
     memory = resident(process)
     with socket.create_connection(("127.0.0.1", process.port)) as deaf:
         deaf.sendall(UPGRADE)

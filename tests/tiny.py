@@ -1,4 +1,6 @@
-"""Knows a small ASGI application, to try the servers with: `python -m tests.tiny daphne PORT [stuck]`.
+"""Knows a small ASGI application, to try the servers with: `python -m tests.tiny daphne PORT [stuck] [quick]`.
+
+"quick" asks silent clients for a pong after a second, and waits another one for it.
 
 /slow answers after a second; a socket echoes; a socket at /flood sends without end. Each tells what befell it.
 """
@@ -73,7 +75,11 @@ def main() -> None:
     handler.setFormatter(LineFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     server = import_module(f"callflows.serving.on_{sys.argv[1]}")
-    vars(server)["STUCK_SECONDS"] = 1
+    peers = vars(sys.modules[f"callflows.serving.{sys.argv[1]}_socket"])
+    peers["STUCK_SECONDS"] = 1
+    if "quick" in sys.argv:
+        for each in (peers, vars(server)):
+            each |= {"PING_SECONDS": 1, "PONG_SECONDS": 1}
     server.run(with_access_log(application), "127.0.0.1", int(sys.argv[2]), drain, 5)
 
 

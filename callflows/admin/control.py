@@ -15,7 +15,7 @@ from callflows.admin.show import readable
 from callflows.control import calls
 from callflows.control.rooms import in_room, join
 from callflows.models import Call, CallFlow, Leg, PromptVersion
-from callflows.sockets.registry import APPS
+from callflows.sockets.registry import APPS, joinable
 from callflows.vonage.account import VonageError
 from callflows.vonage.calls import Switch
 
@@ -36,7 +36,7 @@ def about(call: Call, prompts: list[tuple[int, str]]) -> dict[str, Any]:
         "parties": [(leg.pk, _party(call, leg)) for leg in calls.legs_of(call)],
         "switches": [(name, *words) for name, words in SWITCHES.items()],
         "flows": CallFlow.objects.filter(live__isnull=False),
-        "apps": [(app.name, app.label) for app in APPS.values()],
+        "apps": [(app.name, app.label) for app in joinable().values()],
         "joinable": in_room(call),
         "prompts": prompts,
     }
@@ -109,7 +109,7 @@ def _transfer(request: HttpRequest, call: Call, by: str, leg: Leg | None) -> Non
 
 def _join(request: HttpRequest, call: Call, by: str, leg: Leg | None) -> None:
     app = request.POST.get("app", "")
-    prompt = _prompt(request).prompt if app == "play" else None
+    prompt = _prompt(request).prompt if app in APPS and APPS[app].required else None
     join(call, app, listen="listen" in request.POST, by=by, prompt=prompt)
 
 

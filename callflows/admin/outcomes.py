@@ -23,6 +23,9 @@ def suggestions() -> dict[str, Any]:
 
     found: dict[str, Any] = {name: {"": of(name, {})} for name in ACTIONS}
     found["connect"] = {to: of("connect", _leading(to)) for to in destinations()}
+    for app, names in named.items():
+        # Those that the step's own settings name, which the page's script looks up: ``{choices}``.
+        found["connect"][f"{OURS}{app}"] += [name for name in names if name.startswith("{")]
     heard = of("input", {})
     found["input"] = {
         "dtmf": [*_DIGITS, *heard],
@@ -31,7 +34,11 @@ def suggestions() -> dict[str, Any]:
         "asynchronous": [],
     }
     every = [each for by_kind in found.values() for listed in by_kind.values() for each in listed]
-    return {**found, "first": list(core.ANSWERED_BY), "any": list(dict.fromkeys(every))}
+    return {
+        **found,
+        "first": list(core.ANSWERED_BY),
+        "any": [name for name in dict.fromkeys(every) if not name.startswith("{")],
+    }
 
 
 def _leading(to: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Knows how operators upload prompts, hear them, and see where they are used."""
+"""Knows how operators upload prompts, see how far they are, hear them, and see where they are used."""
 
 from __future__ import annotations
 
@@ -7,29 +7,33 @@ from typing import Any
 from django import forms
 from django.conf import settings
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.core.files.uploadedfile import UploadedFile
-from django.db.models import QuerySet
-from django.http import HttpRequest
-from django.template.loader import render_to_string
-from django.utils.html import format_html_join
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.shortcuts import get_object_or_404
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.views.decorators.http import require_safe
 
-from callflows.admin.show import duration, moment
-from callflows.admin.usage import KeepsUsed, used_by
-from callflows.audio.files import Prompt, read_prompt
+from callflows.admin import prompt_page
+from callflows.admin.show import badge, duration, moment
+from callflows.admin.usage import KeepsUsed
+from callflows.audio.files import check
 from callflows.audio.format import AudioError
-from callflows.models import AudioPrompt
+from callflows.audio.kinds import USABLE
+from callflows.models import AudioPrompt, PromptUpload
 
 
 class PromptForm(forms.ModelForm[AudioPrompt]):
-    """Reads an upload while it is checked, so that what is wrong with it stands on its field."""
+    """Checks an upload as far as its beginning tells, so that what is wrong with it stands on its field."""
 
     sound = forms.FileField(
         required=False,
-        error_messages={"empty": "This file is empty; upload WAV, FLAC, OGG, MP3 or AIFF."},
+        error_messages={"empty": f"This file is empty; {USABLE}."},
         widget=forms.FileInput(attrs={"accept": "audio/*,.wav,.flac,.ogg,.opus,.mp3,.aiff"}),
     )
-    read: Prompt | None = None
 
     class Meta:
         model = AudioPrompt
@@ -41,6 +45,7 @@ class PromptForm(forms.ModelForm[AudioPrompt]):
         if sound := self.fields.get("sound"):
             first = self.instance.pk is None
             sound.required = first
+            sound.label = "Sound" if first else "Another sound"
             limit = f"WAV, FLAC, OGG, MP3 or AIFF, at most {duration(settings.PROMPT_MAX_SECONDS)} minutes long."
             sound.help_text = limit if first else f"{limit} Callers hear a new one when their flow is published again."
 
@@ -48,7 +53,7 @@ class PromptForm(forms.ModelForm[AudioPrompt]):
         upload: UploadedFile[Any] | None = self.cleaned_data["sound"]
         if upload:
             try:
-                self.read = read_prompt(upload, settings.PROMPT_MAX_SECONDS)  # type: ignore[arg-type]  # a binary file
+                check(upload, settings.PROMPT_MAX_SECONDS)  # type: ignore[arg-type]  # a binary file
             except AudioError as error:
                 raise forms.ValidationError(str(error)) from None
         return upload
@@ -57,30 +62,69 @@ class PromptForm(forms.ModelForm[AudioPrompt]):
 @admin.register(AudioPrompt)
 class AudioPromptAdmin(KeepsUsed, admin.ModelAdmin[AudioPrompt]):
     form = PromptForm
-    fields = ("name", "description", "sound", "versions", "places")
-    readonly_fields = ("versions", "places")
-    list_display = ("name", "length", "level", "newest_version", "uploaded")
+    fields = ("name", "description", "sound")
+    list_display = ("name", "length", "loudness", "newest_version", "uploaded")
     search_fields = ("name", "description")
     empty_text = "Sound for callers will stand here: greetings, announcements, music. It is checked when uploaded."
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[AudioPrompt]:
-        return super().get_queryset(request).prefetch_related("versions")
+    class Media:
+        js = ("callflows/prompts.js",)
 
-    def get_fields(self, request: HttpRequest, obj: AudioPrompt | None = None) -> Any:
-        return self.fields if obj else ("name", "description", "sound")
+    def get_queryset(self, request: HttpRequest) -> QuerySet[AudioPrompt]:
+        return super().get_queryset(request).prefetch_related("versions", "uploads")
 
     def save_model(self, request: HttpRequest, obj: AudioPrompt, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
-        if form.read:
-            obj.add_read(form.read, form.cleaned_data["sound"].name)
+        if upload := form.cleaned_data.get("sound"):
+            upload.seek(0)
+            PromptUpload.objects.take(obj, upload, upload.name)
+
+    def response_post_save_add(self, request: HttpRequest, obj: AudioPrompt) -> HttpResponseRedirect:
+        return self._to_its_page(obj) or super().response_post_save_add(request, obj)
+
+    def response_post_save_change(self, request: HttpRequest, obj: AudioPrompt) -> HttpResponseRedirect:
+        return self._to_its_page(obj) or super().response_post_save_change(request, obj)
+
+    def _to_its_page(self, prompt: AudioPrompt) -> HttpResponseRedirect | None:
+        """Lead to where one sees how far an upload is."""
+        if not PromptUpload.objects.coming().filter(prompt=prompt).exists():
+            return None
+        return HttpResponseRedirect(reverse("admin:callflows_audioprompt_change", args=(prompt.pk,)))
+
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: dict[str, Any],
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: Model | None = None,
+    ) -> HttpResponse:
+        context |= prompt_page.about(obj) if isinstance(obj, AudioPrompt) else {}
+        return super().render_change_form(request, context, add, change, form_url, obj)  # type: ignore[arg-type]  # stub
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(require_safe(self.sounds))
+        return [path("<int:prompt_id>/sounds/", view, name="callflows_audioprompt_sounds"), *super().get_urls()]
+
+    def sounds(self, request: HttpRequest, prompt_id: int) -> HttpResponse:
+        """What of a prompt's page changes while an upload is converted; the page asks for it."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        return JsonResponse(prompt_page.parts(get_object_or_404(AudioPrompt, pk=prompt_id)))
 
     @admin.display(description="length")
-    def length(self, prompt: AudioPrompt) -> str:
-        return duration(newest.seconds) if (newest := _newest(prompt)) else "no sound yet"
+    def length(self, prompt: AudioPrompt) -> SafeString | str:
+        newest, upload = _newest(prompt), next(iter(prompt.uploads.all()), None)
+        known = prompt_page.length(newest) if newest else ""
+        if upload is None:
+            return known or "no sound yet"
+        state = badge("failed") if upload.state == PromptUpload.State.FAILED else badge("converting", "busy")
+        return format_html("{} {}", known, state)
 
-    @admin.display(description="level")
-    def level(self, prompt: AudioPrompt) -> str:
-        return f"{newest.level:.0f} dBFS" if (newest := _newest(prompt)) else "–"
+    @admin.display(description="loudness")
+    def loudness(self, prompt: AudioPrompt) -> str:
+        return prompt_page.loudness(newest) if (newest := _newest(prompt)) else "–"
 
     @admin.display(description="version")
     def newest_version(self, prompt: AudioPrompt) -> str:
@@ -89,18 +133,6 @@ class AudioPromptAdmin(KeepsUsed, admin.ModelAdmin[AudioPrompt]):
     @admin.display(description="uploaded")
     def uploaded(self, prompt: AudioPrompt) -> SafeString | str:
         return moment(newest.created) if (newest := _newest(prompt)) else "–"
-
-    @admin.display(description="versions")
-    def versions(self, prompt: AudioPrompt) -> SafeString:
-        rows = [
-            {"version": each, "length": duration(each.seconds), "uploaded": moment(each.created)}
-            for each in prompt.versions.all()
-        ]
-        return render_to_string("admin/callflows/audioprompt/versions.html", {"rows": rows})
-
-    @admin.display(description="used by")
-    def places(self, prompt: AudioPrompt) -> SafeString | str:
-        return format_html_join("", "<div>{}</div>", ((each,) for each in used_by(prompt))) or "nothing yet"
 
 
 def _newest(prompt: AudioPrompt) -> Any:

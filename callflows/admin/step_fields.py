@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from django import forms
+from django.db.models import Q
 
 from callflows.admin.fields import Json, Lines, Number, Suggesting, Text, Whole
-from callflows.admin.step_options import OURS, TO, Drawn, destinations, is_prompt
+from callflows.admin.several import Pairs, Several
+from callflows.admin.step_options import OURS, TO, Drawn, destinations
 from callflows.audio.format import Format
-from callflows.models import AudioPrompt, HeaderSet
+from callflows.models import AudioPrompt, HeaderSet, PromptUpload
+from callflows.ncco.flow import is_prompt
 from callflows.ncco.option import Option
 from callflows.ncco.served import HEADER_SET
 from callflows.sockets.registry import APPS
@@ -63,7 +66,8 @@ class Named:
 
     @classmethod
     def now(cls) -> Named:
-        prompts = AudioPrompt.objects.filter(versions__isnull=False).distinct()
+        coming = Q(uploads__in=PromptUpload.objects.coming())
+        prompts = AudioPrompt.objects.filter(Q(versions__isnull=False) | coming).distinct()
         return cls(
             [(each.pk, each.name) for each in prompts], [(each.pk, each.name) for each in HeaderSet.objects.all()]
         )
@@ -81,8 +85,14 @@ def form_field(each: Drawn, named: Named) -> forms.Field:
         return forms.ChoiceField(**common, choices=_destinations(), initial=destinations()[0])
     if each.path == (HEADER_SET,):
         return _id_field(common, [("", "none"), *named.header_sets])
+    if is_prompt(option.name) and option.name.endswith("s"):
+        return Several(**common, choices=named.prompts)
+    if each.chooses:
+        return Pairs(**common)
     if is_prompt(option.name):
         return _id_field(common, [("", "choose a prompt" if option.required else "none"), *named.prompts])
+    if each.called:
+        return forms.TypedChoiceField(**common, choices=list(each.called), empty_value=None)
     field = _by_kind(option, common, each.prefilled)
     if hint := _hint(each):
         field.widget.attrs["placeholder"] = hint

@@ -19,7 +19,6 @@ from callflows.admin.step_options import (
     Drawn,
     drawn,
     in_turn,
-    is_prompt,
     made,
     read,
     unknown,
@@ -202,8 +201,9 @@ class StepForm(OrderedForm):
         """Prompts and header sets are named by their id: the one that a step names may be gone."""
         for each in self.shown:
             value = read(each, options)
-            if value is not None and is_prompt(each.option.name) and not AudioPrompt.objects.filter(pk=value).exists():
-                yield each.field, f"prompt {value} does not exist any more: choose another one"
+            for one in value if isinstance(value, list) else [value]:
+                if one is not None and core.is_prompt(each.option.name) and not _is_there(one):
+                    yield each.field, f"prompt {one} does not exist any more: choose another one"
             if value is not None and each.path == (HEADER_SET,) and not HeaderSet.objects.filter(pk=value).exists():
                 yield each.field, f"header set {value} does not exist any more: choose another one"
 
@@ -225,6 +225,10 @@ class StepForm(OrderedForm):
                 return each.field, problem.message
         name = ".".join(path)
         return None, f"{name}: {problem.message}" if name else problem.message
+
+
+def _is_there(prompt: Any) -> bool:
+    return AudioPrompt.objects.filter(pk=prompt).exists()
 
 
 def _stream(options: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -65,6 +65,7 @@ class Drawn:
 
     ``prefilled``: the field begins with the default, since empty is a value of its own; else empty stands for the
     default, which the field only hints at. ``switch``: a flag for whether the object under ``path`` is there.
+    ``called``: what choices are called, where the option says so. ``chooses``: its values are outcomes of the step.
     """
 
     field: str
@@ -75,6 +76,8 @@ class Drawn:
     first: bool = True
     prefilled: bool = False
     switch: bool = False
+    called: tuple[tuple[str, str], ...] = ()
+    chooses: bool = False
 
     def fits(self, state: State) -> bool:
         return all(state.get(name, frozenset({""})) & allowed for name, allowed in self.when.items())
@@ -85,7 +88,9 @@ class Drawn:
 
     @property
     def part(self) -> str:
-        """Return the object inside its action or endpoint that the option belongs to: ``dtmf``, ``speech``."""
+        """Return what it belongs to: an object inside its action or endpoint (``dtmf``, ``speech``), or an app."""
+        if self.path[0] == SETTINGS:
+            return self.field.split(".")[1]
         inside = self.option.name.rpartition(".")[0]
         return self.option.name if self.switch else inside
 
@@ -129,11 +134,8 @@ def endpoint_type(to: str) -> str:
 
 def _connect() -> Iterator[Drawn]:
     yield _ours("connect", "to", "Connect to", "", {})
-    for app in APPS.values():
-        for each in options(app.settings):
-            titled = replace(each, label=app.settings.model_fields[each.name].title or each.label)
-            when = {TO: frozenset({f"{OURS}{app.name}"})}
-            yield Drawn(f"app.{app.name}.{each.name}", "connect", (SETTINGS, each.name), titled, when, prefilled=True)
+    for name in APPS:
+        yield from _settings(name)
     for kind, model in ENDPOINTS.items():
         for each in offered(model):
             # The address of our own sockets is ours to write.
@@ -141,6 +143,25 @@ def _connect() -> Iterator[Drawn]:
             yield from _catalogued(model, "connect", kind, each, {TO: reach})
     told = "What a socket, or a SIP call, is told of the call."
     yield _ours("connect", HEADER_SET, "Header set", told, {TO: _reaching({"websocket", "sip"})})
+
+
+def _settings(name: str) -> Iterator[Drawn]:
+    """Yield what operators choose for an app, shown when a connect leads to it."""
+    app = APPS[name]
+    for each in options(app.settings):
+        info = app.settings.model_fields[each.name.partition(".")[0]]
+        extra: Any = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
+        yield Drawn(
+            field=f"app.{name}.{each.name}",
+            action="connect",
+            path=(SETTINGS, *each.name.split(".")),
+            option=replace(each, label=info.title or each.label),
+            when={TO: frozenset({f"{OURS}{name}"})},
+            first=not extra.get("rare", False),
+            prefilled=True,
+            called=tuple(extra.get("called", {}).items()),
+            chooses=each.name == app.chosen,
+        )
 
 
 def _catalogued(model: type[BaseModel], action: str, endpoint: str, option: Option, when: When) -> Iterator[Drawn]:
@@ -285,8 +306,3 @@ def _at(path: tuple[str, ...], stored: Any) -> Any:
 
 def _copied(value: Any) -> Any:
     return {name: _copied(each) for name, each in value.items()} if isinstance(value, Mapping) else value
-
-
-def is_prompt(name: str) -> bool:
-    """Whether an option holds the id of an audio prompt, by its name."""
-    return name.rpartition(".")[2].endswith(PROMPT)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
+from django.db.models import Min
+
 from callflows.admin.show import readable
-from callflows.admin.step_options import is_prompt
-from callflows.models import AudioPrompt, Branch, CallFlow, HeaderSet, Step
+from callflows.models import AudioPrompt, Branch, Call, CallFlow, FlowVersion, HeaderSet, Step
+from callflows.ncco.flow import is_prompt
 from callflows.ncco.served import HEADER_SET
 
 
@@ -15,7 +17,7 @@ def used_by(thing: Any) -> list[str]:
     """Return where a flow, a prompt or a header set is used, in words; an empty list: nowhere."""
     match thing:
         case AudioPrompt():
-            return [*_in_drafts(thing), *_in_live_versions(lambda step: thing.pk in _prompts(step["options"]))]
+            return [*_in_drafts(thing), *_in_live_versions(_plays(thing)), *_in_calls(thing)]
         case HeaderSet():
             return list(_in_drafts(thing))
         case CallFlow():
@@ -38,12 +40,31 @@ def _in_live_versions(names_it: Any, but: int = 0) -> Iterator[str]:
                 yield f"step {step['name']} of flow {flow} (version {flow.live.number if flow.live else ''}, live)"
 
 
+def _in_calls(prompt: AudioPrompt) -> Iterator[str]:
+    """Yield the steps of older versions that calls which go on now may still reach: they keep those of their start."""
+    if (oldest := Call.objects.filter(ended=None).aggregate(Min("started"))["started__min"]) is None:
+        return
+    for flow in CallFlow.objects.filter(live__isnull=False).select_related("live"):
+        first = FlowVersion.objects.serving(flow.pk, oldest)
+        older = flow.versions.filter(number__gte=first.number if first else 1).exclude(
+            pk=flow.live.pk if flow.live else 0
+        )
+        for version in older:
+            for step in filter(_plays(prompt), version.document["steps"]):
+                yield f"step {step['name']} of flow {flow} (version {version.number}, of calls that go on now)"
+
+
+def _plays(prompt: AudioPrompt) -> Callable[[dict[str, Any]], bool]:
+    return lambda step: prompt.pk in _prompts(step["options"])
+
+
 def _prompts(value: Any) -> Iterator[Any]:
     """Yield the ids of the prompts that options name: a plain id in a draft, an object in a version."""
     if isinstance(value, dict):
         for name, each in value.items():
             if is_prompt(name):
-                yield each.get("id") if isinstance(each, dict) else each
+                chosen = each if isinstance(each, list) else [each]
+                yield from (one.get("id") if isinstance(one, dict) else one for one in chosen)
             else:
                 yield from _prompts(each)
 

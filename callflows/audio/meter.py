@@ -21,6 +21,8 @@ FLAT_TOP = 0.98
 FLAT_TOPS = 10
 # Mono at a tenth (-20 dB) of what channels with nothing in common would give: they stand against each other.
 CANCELS = 0.1
+# Mono at half (-6 dB) of it: much is lost, and callers should be asked whether they hear it.
+WEAKENS = 0.5
 
 
 class Meter:
@@ -38,12 +40,12 @@ class Meter:
         """Add a block of shape (n, channels) and what callers will hear of it, shape (n,)."""
         if not mono.size:
             return
-        wide = mono.astype(np.float64)
+        # Without dot products: BLAS would start threads of its own for them, and cost ten times as much on a busy core.
         self.frames += mono.size
-        self._highest = max(self._highest, float(np.abs(mono).max()))
-        self._squares += float(wide @ wide)
-        self._sum += float(wide.sum())
-        self._channel_squares += np.einsum("nc,nc->c", block, block, dtype=np.float64)
+        self._highest = max(self._highest, float(mono.max()), -float(mono.min()))
+        self._squares += _squares(mono)
+        self._sum += float(mono.sum(dtype=np.float64))
+        self._channel_squares += [_squares(channel) for channel in block.T]
         self._clipped += _flat_tops(block)
 
     @property
@@ -58,8 +60,7 @@ class Meter:
     @property
     def cancels(self) -> bool:
         """Whether mixing the channels takes away nearly all that is in them."""
-        unrelated = math.sqrt(float(self._channel_squares.sum()) / max(1, self.frames)) / self._channel_squares.size
-        return decibels(unrelated) > SILENT_DB and self._rms < CANCELS * unrelated
+        return decibels(self._unrelated) > SILENT_DB and self._rms < CANCELS * self._unrelated
 
     def notes(self, first_only: bool) -> tuple[str, ...]:
         """Return a sentence for each flaw; ``first_only`` when the first channel stands for all."""
@@ -70,18 +71,37 @@ class Meter:
             >= FLAT_TOPS,
             f"Off its middle line by {offset:.1%} of full scale (DC offset); it may click.": abs(offset) > OFFSET,
             "Its channels cancel each other in mono (opposite phase); only the first one is used.": first_only,
+            f"Its channels weaken each other in mono by {self._lost:.0f} dB (partly opposite phase): "
+            "listen to it, or upload one channel.": not first_only and self._weakens,
         }
         return tuple(sentence for sentence, true in found.items() if true)
+
+    @property
+    def _unrelated(self) -> float:
+        """RMS that mono would have of channels that have nothing in common."""
+        return math.sqrt(float(self._channel_squares.sum()) / max(1, self.frames)) / self._channel_squares.size
+
+    @property
+    def _weakens(self) -> bool:
+        return decibels(self._rms) > SILENT_DB and self._rms < WEAKENS * self._unrelated
+
+    @property
+    def _lost(self) -> float:
+        return decibels(self._unrelated) - decibels(self._rms) if self._weakens else 0.0
 
     @property
     def _rms(self) -> float:
         return math.sqrt(self._squares / max(1, self.frames))
 
 
+def _squares(wave: Samples) -> float:
+    return float(np.square(wave).sum(dtype=np.float64))
+
+
 def _flat_tops(block: Samples) -> int:
     """Count samples beyond full scale, and those in the middle of three equal ones near it."""
-    size = np.abs(block)
-    if float(size.max()) < FLAT_TOP:
+    if float(block.max()) < FLAT_TOP and float(block.min()) > -FLAT_TOP:
         return 0
+    size = np.abs(block)
     flat = (block[1:-1] == block[:-2]) & (block[1:-1] == block[2:]) & (size[1:-1] >= FLAT_TOP)
     return int(np.count_nonzero(flat)) + int(np.count_nonzero(size > 1))

@@ -13,6 +13,14 @@ MAX_LEAD = 1000
 # caller interrupts.
 DEFAULT_LEAD = 50
 
+# It is worth asking when Vonage begins to play what is sent if so many frames leave at once, 200 ms.
+LEAST_TO_ASK = 10
+# How long we wait for the answer: 0.6 s of a lead of 1 s, which may be empty by then; of a shorter one as much less.
+_MOST_UNSURE = 0.6
+# Of a frame: 5 ms, by which the two clocks may be apart before that is noticed.
+_MARGIN = 0.25
+# By how much the end of the sound at Vonage may be later than the modelled one: a network that hangs.
+_LATE_AT_MOST = 1.0
 # Quartz differs by tens of millionths, 1 ms a second at the very most; twice that, to follow in spite of jitter.
 _MOST_SHIFT = 0.002
 # Frames that are later than this are held up in the network, or some were lost; no clock does that.
@@ -26,41 +34,95 @@ _SETTLING = 2
 class Pacer:
     """Counts ``unplayed``, the frames that Vonage holds: one more for each sent, one less every 20 ms, never below 0.
 
-    A frame may leave while ``unplayed`` is below ``lead`` (frames, at most 1000). After an underrun the schedule
-    starts anew; there is no catching up. All times are seconds on one monotonic clock.
+    A frame may leave while ``unplayed`` is below ``lead`` (frames, at most 1000); the one that is being played counts
+    as whole. After an underrun the schedule starts anew; there is no catching up. All times are seconds on one
+    monotonic clock.
     """
 
     def __init__(self, lead: int = DEFAULT_LEAD) -> None:
         if not 1 <= lead <= MAX_LEAD:
             raise ValueError(f"lead: expected 1 to {MAX_LEAD} frames, got {lead}")
         self.lead = lead
+        # How many frames were sent since the beginning: the place of a mark among them.
+        self.total = 0
         # When the buffer will have run empty, on Vonage's clock: one number holds the whole model.
         self._empty = -math.inf
+        # Until when we do not know whether Vonage has begun to play, and since when; the model stands still meanwhile.
+        self._unsure_until = -math.inf
+        self._unsure_since = -math.inf
+        self._unanswered = False
         self._drift = _Drift()
 
     def unplayed(self, now: float) -> float:
         """Return how many frames wait at Vonage, the one being played included."""
-        return max(0.0, (self._empty - self._drift.theirs(now)) / FRAME_SECONDS)
+        return max(0.0, (self._empty - self._clock(now)) / FRAME_SECONDS)
 
     def room(self, now: float) -> int:
         """Return how many frames may leave now."""
-        return max(0, math.ceil(self.lead - self.unplayed(now) - 1e-6))
+        unplayed = self.unplayed(now)
+        return max(0, math.floor(self.lead - unplayed - _MARGIN)) if unplayed else self.lead
 
     def wait(self, now: float) -> float:
         """Return the seconds until a frame may leave; 0 when one may leave now."""
-        return max(0.0, (self.unplayed(now) - self.lead) * FRAME_SECONDS + 1e-6) if not self.room(now) else 0.0
+        unplayed = self.unplayed(now)
+        # Past the moment by a microsecond: rounding may put it before.
+        over = min(unplayed - self.lead + 1 + _MARGIN, unplayed)
+        if over <= 0 or self.room(now):
+            return 0.0
+        return max(0.0, self._unsure_until - self._drift.theirs(now)) or over * FRAME_SECONDS + 1e-6
 
     def sent(self, frames: int, now: float) -> None:
         """Count frames that left."""
-        self._empty = max(self._empty, self._drift.theirs(now)) + frames * FRAME_SECONDS
+        self._empty = max(self._empty, self._clock(now)) + frames * FRAME_SECONDS
+        self.total += frames
+
+    def asks(self, now: float) -> None:
+        """Take it that a mark was sent right behind the first frame, and Vonage plays nothing until it comes back.
+
+        A network that holds that frame up for 400 ms would else have us send 20 frames too many. When nothing comes
+        back, the model goes on as if nothing had been held up.
+        """
+        if self._unanswered:
+            return
+        self._unanswered = True
+        self._unsure_since = self._drift.theirs(now)
+        self._unsure_until = self._unsure_since + min(_MOST_UNSURE, self.lead * FRAME_SECONDS * _MOST_UNSURE)
+
+    def may_hold(self, now: float) -> bool:
+        """Return whether Vonage may hold sound still: also for a second after the modelled end, unless it said no."""
+        return self._empty > -math.inf and self._clock(now) < self._empty + _LATE_AT_MOST
+
+    def seconds_before(self, place: int, now: float) -> float:
+        """Return after how many seconds the first ``place`` frames will have been played."""
+        return max(0.0, self.unplayed(now) - (self.total - place)) * FRAME_SECONDS
+
+    def played(self, place: int, now: float) -> None:
+        """Vonage says that it has played the first ``place`` frames: it did when it said so, or earlier."""
+        self._unanswered = False
+        rest = (self.total - place) * FRAME_SECONDS
+        theirs = self._drift.theirs(now)
+        if not rest:
+            self._empty = self._unsure_until = -math.inf
+        elif theirs < self._unsure_until:
+            self._unsure_until = -math.inf
+            self._empty = theirs + rest
+        else:
+            # Its word comes as late as its frames do; more than that, and Vonage has been without sound in between.
+            self._empty = min(theirs + rest, max(self._empty, theirs - self._drift.lateness + rest))
 
     def cleared(self) -> None:
         """Vonage has confirmed that it dropped what it had not played."""
-        self._empty = -math.inf
+        self._empty = self._unsure_until = -math.inf
+        self._unanswered = False
 
     def heard(self, now: float) -> None:
         """Count one incoming frame: they come at 50 a second of Vonage's clock, which is not quite ours."""
         self._drift.heard(now)
+
+    def _clock(self, now: float) -> float:
+        """Return the moment at Vonage; while we do not know that it plays, the one at which it began to hold sound."""
+        theirs = self._drift.theirs(now)
+        return self._unsure_since if theirs < self._unsure_until else theirs
 
 
 class _Drift:
@@ -75,6 +137,7 @@ class _Drift:
         self._start = math.nan
         self._count = 0
         self._least = math.inf
+        self._latest = 0.0
         # How late the least late frame is while both clocks show the same.
         self._even = math.inf
         self._offset = 0.0
@@ -86,10 +149,17 @@ class _Drift:
         """Return ``now`` on Vonage's clock, which began with ours."""
         return now + self._offset
 
+    @property
+    def lateness(self) -> float:
+        """How many seconds the last frame came later than the least late one would have; 0 while that is not known."""
+        return max(0.0, self._latest - self._even + self._offset) if self._even < math.inf else 0.0
+
     def heard(self, now: float) -> None:
         if not self._count:
             self._start = now
-        self._least = min(self._least, now - self._start - self._count * FRAME_SECONDS)
+        late = self._latest = now - self._start - self._count * FRAME_SECONDS
+        if late < self._least:
+            self._least = late
         self._count += 1
         if self._count % FRAMES_PER_SECOND == 0:
             self._follow(self._least)

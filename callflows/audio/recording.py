@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -69,12 +70,15 @@ class TwoTracks:
       pacer's ``unplayed`` says otherwise by more than 10 frames, where it says.
     - ``cleared`` is Vonage's word, in order with its frames: what stood ahead of the incoming count was never played.
 
-    Memory: one block, up to 30 s of a stall, and what we have sent ahead. About 1 microsecond for a frame either way,
-    25 for a block.
+    ``arrived`` is called with each moment at which a frame came in. Memory: one block, up to 30 s of a stall, and what
+    we have sent ahead. About 1 microsecond for a frame either way, 25 for a block.
     """
 
-    def __init__(self, fmt: Format, block_seconds: float = 1.0) -> None:
+    def __init__(
+        self, fmt: Format, block_seconds: float = 1.0, arrived: Callable[[float], object] = lambda now: None
+    ) -> None:
         self._fmt = fmt
+        self._arrived = arrived
         self._size = fmt.frame_bytes
         self._block = max(1, round(block_seconds * FRAMES_PER_SECOND))
         self._others, self._us = bytearray(), bytearray()
@@ -97,6 +101,7 @@ class TwoTracks:
         """Take an incoming frame. Raises AudioError for a wrong size."""
         if len(pcm) != self._size:
             raise AudioError(f"expected {self._size} bytes of audio, got {len(pcm)}")
+        self._arrived(now)
         if self._last == math.inf:
             self._begin(now)
         if self._held and now - self._held_since >= PATIENCE:

@@ -22,7 +22,7 @@ class WavFile:
     """
 
     def __init__(self, path: Path, rate: int, channels: int = 2) -> None:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make_folder(path.parent)
         if path.exists():
             raise FileExistsError(f"{path} exists; a recording never overwrites another")
         # It gets its name when it is locked and has a header, so repair never meets a file that is being started.
@@ -41,9 +41,11 @@ class WavFile:
         self._file.flush()
 
     def close(self) -> None:
-        """Close and unlock."""
-        self._wave.close()
-        self._file.close()
+        """Close and unlock, also when the disk is full."""
+        try:
+            self._wave.close()
+        finally:
+            self._file.close()
 
     def __enter__(self) -> WavFile:
         return self
@@ -52,6 +54,13 @@ class WavFile:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder for our own user alone, and those above it that are missing: `mkdir` makes those for all."""
+    if not folder.is_dir():
+        _make_folder(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
 
 
 def is_locked(path: Path) -> bool:

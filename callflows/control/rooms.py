@@ -17,7 +17,7 @@ from callflows.models import AudioPrompt, Call, Leg, Line, TimelineEntry
 from callflows.models.jobs import Hopeless, TryAgain, job
 from callflows.ncco.flow import Place, choose, follow
 from callflows.ncco.problems import InvalidNcco
-from callflows.sockets.registry import APPS
+from callflows.sockets.registry import APPS, joinable
 from callflows.vonage import calls as rest
 from callflows.vonage.account import VonageError
 from callflows.vonage.client import NoAnswer
@@ -54,8 +54,8 @@ def join(call: Call, app: str, *, listen: bool = False, by: str = "", prompt: Au
 
 
 def _join(call: Call, app: str, listen: bool, prompt: AudioPrompt | None) -> tuple[Line, Leg]:
-    if app not in APPS:
-        raise VonageError(f"expected one of the apps {', '.join(APPS)}, got {app!r}")
+    if app not in joinable():
+        raise VonageError(f"expected one of the apps {', '.join(joinable())}, got {app!r}")
     if not call.live:
         raise VonageError("the call has ended")
     if not in_room(call):
@@ -93,10 +93,12 @@ def _settings(app: str, listen: bool, prompt: AudioPrompt | None) -> dict[str, A
     """Return what the app is told. A recording of a meeting ends with the meeting, and by no key of anybody's."""
     if app == "record":
         return {"beep": not listen, "end_key": "", "max_seconds": 7200}
+    if not APPS[app].required:
+        return {}
     named = AudioPrompt.objects.named(prompt.pk) if prompt else {}
-    if app == "play" and named.get("version") is None:
-        raise VonageError("play needs a prompt that has a sound: choose one")
-    return {"prompt": named} if app == "play" else {}
+    if named.get("version") is None:
+        raise VonageError(f"{app} needs a prompt that has a sound: choose one")
+    return {"prompt": named}
 
 
 def in_room(call: Call) -> bool:

@@ -12,6 +12,7 @@ from callflows.models.prompts import AudioPrompt, PromptVersion
 from callflows.models.recordings import Recording
 from callflows.models.refusals import Refusal
 from callflows.models.tokens import SeenToken
+from callflows.models.uploads import PromptUpload
 
 __all__ = [
     "Application",
@@ -27,6 +28,7 @@ __all__ = [
     "Line",
     "Pace",
     "PhoneNumber",
+    "PromptUpload",
     "PromptVersion",
     "Recording",
     "Refusal",

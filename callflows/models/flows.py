@@ -14,6 +14,7 @@ from django.db import models, transaction
 from django.utils import timezone
 
 from callflows.models.prompts import AudioPrompt, PromptVersion
+from callflows.models.uploads import PromptUpload
 from callflows.ncco import flow as core
 from callflows.ncco.check import flow_problems
 from callflows.ncco.fit import header_excess
@@ -132,8 +133,8 @@ class CallFlow(models.Model):
         """
         published = CallFlow.objects.filter(live__isnull=False).values_list("id", flat=True)
         content = core.Flow.from_json(old.document) if old else self.draft()
-        lost = lost_sounds(content) if old else []
-        return [*flow_problems(content, {*published, self.pk}, outcomes), *lost]
+        sounds = lost_sounds(content) if old else coming_sounds(content)
+        return [*flow_problems(content, {*published, self.pk}, outcomes), *sounds]
 
     def publish(
         self, outcomes: Mapping[str, Collection[str]], by: User | None = None, old: FlowVersion | None = None
@@ -171,6 +172,19 @@ def lost_sounds(flow: core.Flow) -> list[Problem]:
     there = set(PromptVersion.objects.filter(pk__in={version for _, version in named}).values_list("pk", flat=True))
     message = "plays a prompt that was deleted: choose another one in the draft, and publish that"
     return [Problem(path, "error", message) for path, version in sorted(named) if version not in there]
+
+
+def coming_sounds(flow: core.Flow) -> list[Problem]:
+    """Return a warning for each step that plays a prompt of which a newer sound is on its way."""
+    named = [(f"{step.name}.{name}", prompt) for step in flow.steps for name, prompt in step.prompts()]
+    coming = PromptUpload.objects.coming().filter(prompt__in=[prompt.get("id") for _, prompt in named])
+    prompts = set(coming.values_list("prompt", flat=True))
+    message = "a newer sound of its prompt is still being converted: callers get it by publishing once that is done"
+    return [
+        Problem(path, "warning", message)
+        for path, prompt in named
+        if prompt.get("id") in prompts and prompt["version"] is not None
+    ]
 
 
 class GoesOn(models.Model):
@@ -253,7 +267,9 @@ def resolved(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _resolved_one(name: str, value: Any) -> Any:
-    if name == "prompt" and isinstance(value, int):
+    if core.is_prompt(name) and isinstance(value, list):
+        return [_resolved_one("prompt", each) for each in value]
+    if core.is_prompt(name) and isinstance(value, int):
         return AudioPrompt.objects.named(value)
     if name == "settings" and isinstance(value, dict):
         return {inner: _resolved_one(inner, each) for inner, each in value.items()}

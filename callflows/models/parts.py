@@ -11,6 +11,14 @@ from pathlib import Path
 from typing import IO, Any
 
 from django.conf import settings
+from django.core.files import File
+
+
+class Whole(File[bytes]):
+    """A file on our disk that the storage may move instead of copying it."""
+
+    def temporary_file_path(self) -> str:
+        return str(self.name)
 
 
 def folder() -> Path:

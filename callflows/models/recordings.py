@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+from contextlib import suppress
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +17,20 @@ from django.db.models.signals import post_delete
 from django.dispatch import receiver
 from django.utils import timezone
 
+from callflows.audio.format import AudioError
 from callflows.audio.kinds import HEAD_BYTES, kind_of, seconds_of
+from callflows.audio.timing import Summary, summarize, timing_path
 from callflows.audio.wavfile import is_locked, repair
 from callflows.models.calls import Call, TimelineEntry
 from callflows.models.jobs import Hopeless, job
 from callflows.models.lines import Line
+from callflows.models.parts import Whole
+
+log = logging.getLogger(__name__)
 
 FOLDER = "recordings/kept"
+# A file that is being started gets its name and its lock within milliseconds; after so long its writer is dead.
+STARTING_SECONDS = 60.0
 
 
 @job
@@ -38,18 +49,14 @@ class RecordingQuerySet(models.QuerySet["Recording"]):
         line = Line.objects.select_related("call").filter(pk=line_id).first()
         if line is None or not path.exists() or is_locked(path):
             return None
-        seconds = repair(path)
-        if not seconds:
-            path.unlink(missing_ok=True)
-            return None
-        with transaction.atomic():
-            recording, made = self.get_or_create(line=line, defaults={"call": line.call, "seconds": seconds})
-            if made:
-                with path.open("rb") as file:
-                    recording.file.save(f"{line_id}.wav", File(file), save=False)
-                recording.save()
-                text = f"{seconds:.1f} s kept"
-                line.call.note(TimelineEntry.Kind.RECORDING, text, line=line, data={"recording": recording.pk})
+        seconds, recording = repair(path), None
+        if seconds:
+            with transaction.atomic():
+                recording, made = self.get_or_create(line=line, defaults={"call": line.call, "seconds": seconds})
+                if made:
+                    recording.take_open(path)
+        # The sound last: as long as it is there, another try has both.
+        timing_path(path).unlink(missing_ok=True)
         path.unlink(missing_ok=True)
         return recording
 
@@ -57,10 +64,24 @@ class RecordingQuerySet(models.QuerySet["Recording"]):
         """Keep the recordings whose worker died; return how many. Those still being written are locked, and left."""
         folder = Path(settings.RECORDINGS_OPEN)
         found = sorted(folder.glob("*.wav")) if folder.is_dir() else []
-        kept = [self.keep(path.stem) for path in found]
-        lost = Line.objects.filter(pk__in=[each.line_id for each in kept if each], state=Line.State.OPEN)
+        kept = [each for path in found if (each := self._try_to_keep(path))]
+        lost = Line.objects.filter(pk__in=[each.line_id for each in kept], state=Line.State.OPEN)
         lost.update(state=Line.State.LOST, closed=timezone.now())
-        return sum(1 for each in kept if each)
+        for part in folder.glob("*.part"):
+            with suppress(FileNotFoundError):
+                if timezone.now().timestamp() - part.stat().st_mtime > STARTING_SECONDS and not is_locked(part):
+                    part.unlink()
+        return len(kept)
+
+    def _try_to_keep(self, path: Path) -> Recording | None:
+        """Keep one; a file that nobody can mend, or that another worker keeps right now, stops none of the others."""
+        try:
+            return self.keep(path.stem)
+        except FileNotFoundError:
+            return None
+        except (AudioError, OSError) as error:
+            log.warning("the recording of line %s could not be kept: %s", path.stem, error)
+            return None
 
     def of_vonage(self, call: Call, source: str, uuid: str, url: str = "") -> Recording:
         """Return the row of what Vonage recorded in a call, made if it is new: its transcript may come first.
@@ -82,13 +103,6 @@ class RecordingQuerySet(models.QuerySet["Recording"]):
 def open_path(line_id: str) -> Path:
     """Return where a line's recording is written while it lasts."""
     return Path(settings.RECORDINGS_OPEN) / f"{line_id}.wav"
-
-
-class Whole(File[bytes]):
-    """A file on our disk that the storage may move instead of copying it."""
-
-    def temporary_file_path(self) -> str:
-        return str(self.name)
 
 
 class Recording(models.Model):
@@ -129,6 +143,33 @@ class Recording(models.Model):
         """``wav``, ``mp3`` or ``ogg``, as its file's name says, which we chose by its content; empty without a file."""
         return Path(str(self.file.name or "")).suffix.lstrip(".")
 
+    @property
+    def timing_name(self) -> str:
+        """Where the storage has what was measured beside a line's sound; empty when it is no line's."""
+        return str(timing_path(Path(str(self.file.name)))) if self.file and self.line_id else ""
+
+    def take_open(self, path: Path) -> None:
+        """Copy a line's finished recording into the storage, with what was measured; say so on the timeline.
+
+        Its names are always the same: what a worker left that was killed right then is replaced.
+        """
+        assert self.line is not None
+        timing = timing_path(path)
+        for each in (path, timing):
+            default_storage.delete(f"{FOLDER}/{each.name}")
+        with path.open("rb") as file:
+            self.file.save(path.name, File(file), save=False)
+        self.save()
+        data: dict[str, Any] = {"recording": self.pk}
+        told = ""
+        if timing.exists():
+            with timing.open("rb") as file:
+                default_storage.save(self.timing_name, File(file))
+            summary = summarize(timing)
+            data["timing"], told = asdict(summary), _told(summary)
+        text = f"{self.seconds:.1f} s kept{told}"
+        self.call.note(TimelineEntry.Kind.RECORDING, text, line=self.line, data=data)
+
     def take(self, path: Path) -> bool:
         """Move a whole file into the storage and say so on the timeline; False when another worker did.
 
@@ -164,6 +205,14 @@ class Recording(models.Model):
         return True
 
 
+def _told(summary: Summary) -> str:
+    """Return what a timeline says of how the sound came; nothing when it came well."""
+    if not summary.gaps:
+        return ""
+    ours = "" if not summary.ours else ", ours" if summary.gaps == 1 else f", {summary.ours} of them ours"
+    return f"; {summary.gaps} {'gap' if summary.gaps == 1 else 'gaps'} in what came{ours}"
+
+
 def _kind(path: Path) -> str:
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
@@ -176,5 +225,6 @@ def _kind(path: Path) -> str:
 @receiver(post_delete, sender=Recording)
 def remove_file(instance: Recording, **kwargs: Any) -> None:
     """A recording's file goes with it, once that is certain."""
-    if name := instance.file.name:
-        transaction.on_commit(lambda: default_storage.delete(name))
+    names = [name for name in (str(instance.file.name or ""), instance.timing_name) if name]
+    for name in names:
+        transaction.on_commit(partial(default_storage.delete, name))

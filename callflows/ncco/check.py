@@ -25,7 +25,7 @@ from callflows.ncco.flow import (
 )
 from callflows.ncco.phrases import words
 from callflows.ncco.problems import Problem
-from callflows.ncco.served import APP, Context, action, dialled
+from callflows.ncco.served import APP, SETTINGS, Context, action, dialled
 from callflows.ncco.template import ANSWERS, fill, in_keys, longest_value, variables
 
 _HOST = "callflows.example"
@@ -104,7 +104,8 @@ def flow_problems(flow: Flow, flows: Collection[int], outcomes: Mapping[str, Col
     """Return everything that is wrong with a flow; errors keep it from being published.
 
     ``flows`` are the ids of the flows that a target may name and that have a version or this flow itself;
-    ``outcomes`` gives the named outcomes of each socket app. Paths name the step (``menu``, ``menu.text``).
+    ``outcomes`` gives the named outcomes of each socket app; one in braces, ``{choices}``, stands for the
+    values of that setting. Paths name the step (``menu``, ``menu.text``).
     """
     if not flow.steps:
         return [Problem("", "error", "a flow needs at least one step: add one, then publish")]
@@ -215,15 +216,26 @@ def possible(step: Step, outcomes: Mapping[str, Collection[str]], *, first: bool
     elif step.action == "connect":
         listens = {"machineDetection", "advancedMachineDetection"} & step.options.keys()
         apps = outcomes.get(step.options.get(APP, ""), ())
-        found = [*CONNECT_OUTCOMES, *(ANSWERED_BY if listens else ()), *apps]
+        named = (each for outcome in apps for each in _named_in(step, outcome))
+        found = [*CONNECT_OUTCOMES, *(ANSWERED_BY if listens else ()), *named]
     return list(dict.fromkeys([*found, *(ANSWERED_BY if first else ())]))
+
+
+def _named_in(step: Step, outcome: str) -> Iterator[str]:
+    """Yield an app's outcome; for ``{choices}`` those that the step's setting ``choices`` names."""
+    if outcome.startswith("{"):
+        settings = step.options.get(SETTINGS)
+        chosen = settings.get(outcome[1:-1]) if isinstance(settings, dict) else None
+        yield from map(str, chosen.values() if isinstance(chosen, dict) else ())
+    else:
+        yield outcome
 
 
 def _prompts(flow: Flow) -> Iterator[Problem]:
     for step in flow.steps:
         for name, prompt in step.prompts():
             if prompt["version"] is None:
-                yield Problem(f"{step.name}.{name}", "error", "names a prompt without sound: upload one first")
+                yield Problem(f"{step.name}.{name}", "error", "names a prompt without sound: upload one, or wait until it is converted")
 
 
 def _documents(flow: Flow) -> Iterator[Problem]:

@@ -42,6 +42,11 @@ NEXT = Target("next")
 END = Target("end")
 
 
+def is_prompt(name: str) -> bool:
+    """Whether an option holds a prompt, or a list of them, by its name: ``prompt``, ``app.menu.more_prompts``."""
+    return name.endswith(("prompt", "prompts"))
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """One action of a flow; ``options`` are Vonage's, as it spells them, and ours (prompt, app, settings).
@@ -67,7 +72,10 @@ class Step:
             named = {name: value for name, value in self.options.items() if name == "prompt"}
         else:
             named = self.options.get("settings") or {} if self.endpoint == "websocket" else {}
-        yield from ((name, value) for name, value in named.items() if isinstance(value, dict) and "version" in value)
+        for name, value in named.items():
+            for each in value if isinstance(value, list) else [value]:
+                if isinstance(each, dict) and "version" in each:
+                    yield name, each
 
     @property
     def stops(self) -> bool:

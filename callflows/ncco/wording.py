@@ -32,10 +32,11 @@ _WORDS = {
 
 def message(error: ErrorDetails) -> str:
     """Return what an error says to people."""
+    context = error.get("ctx", {})
     words = _WORDS.get(error["type"])
     if words is None:
-        return error["msg"]
-    context = error.get("ctx", {})
+        # What a model's own check says, without pydantic's "Value error" before it.
+        return str(context["error"]) if error["type"] == "value_error" else error["msg"]
     pattern = context.get("pattern", "")
     value = error["input"]
     length = len(value) if isinstance(value, str) else 0

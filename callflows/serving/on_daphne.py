@@ -6,8 +6,6 @@ import asyncio
 import logging
 import os
 import signal
-import socket
-import time
 from typing import Any
 
 import uvloop
@@ -20,61 +18,16 @@ asyncioreactor.install(LOOP)  # type: ignore[no-untyped-call]  # Twisted's types
 from daphne.endpoints import build_endpoint_description_strings  # noqa: E402  (after the reactor, see above)
 from daphne.http_protocol import WebRequest  # noqa: E402
 from daphne.server import Server  # noqa: E402
-from daphne.ws_protocol import WebSocketProtocol  # noqa: E402
 from twisted.internet import defer, reactor  # noqa: E402
 from twisted.logger import LogEvent, globalLogPublisher  # noqa: E402
 
 from callflows.serving import MESSAGE_BYTES, PING_SECONDS, PONG_SECONDS, Application, CannotListen, Drain  # noqa: E402
+from callflows.serving.daphne_socket import Socket  # noqa: E402
 
 log = logging.getLogger(__name__)
 
-# Unsent bytes above which new audio is dropped: 2 s at 24 kHz, 3 s at 16 kHz, 6 s at 8 kHz. One number for all, because
-# a healthy peer leaves next to nothing unsent at any rate.
-UNSENT_BYTES = 96_000
-# Bytes of the kernel's own buffer, which it doubles; left alone it grows to 4 MB, which are two minutes of audio.
-KERNEL_BYTES = 32 * 1024
-# Seconds of a peer reading nothing, or too little, after which its connection is ended.
-STUCK_SECONDS = 10
 # Seconds that requests in progress get to finish when the listening has ended.
 REQUEST_SECONDS = 2
-
-
-class Socket(WebSocketProtocol):  # type: ignore[misc]  # daphne has no types
-    """A WebSocket whose peer may stop reading: daphne's own would queue all that is sent to it, without end."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        # What the consumer may read, as scope["callflows.peer"].
-        self.figures = {"dropped": 0}
-        self.full_since: float | None = None
-
-    def connectionMade(self) -> None:
-        self.transport.getHandle().setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_BYTES)
-        super().connectionMade()
-
-    def unsent(self) -> int:
-        """Return how many bytes wait in this process for the peer to read."""
-        transport = self.transport
-        return len(transport.dataBuffer) - int(transport.offset) + int(transport._tempDataLen)
-
-    def is_full(self) -> bool:
-        if self.unsent() <= UNSENT_BYTES:
-            self.full_since = None
-            return False
-        self.full_since = self.full_since or time.monotonic()
-        return True
-
-    def serverSend(self, content: Any, binary: bool = False) -> None:
-        if binary and self.is_full():
-            self.figures["dropped"] += 1
-        else:
-            super().serverSend(content, binary)
-
-    def check_timeouts(self) -> None:
-        """Do daphne's checks, every 2 s, and end the connection of a peer that has been stuck for too long."""
-        super().check_timeouts()
-        if self.is_full() and self.full_since and time.monotonic() - self.full_since > STUCK_SECONDS:
-            self.transport.abortConnection()
 
 
 class DrainingServer(Server):  # type: ignore[misc]  # daphne has no types
@@ -121,9 +74,13 @@ class DrainingServer(Server):  # type: ignore[misc]  # daphne has no types
         self.stop()
 
     def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:
-        if isinstance(protocol, Socket):
-            scope["callflows.peer"] = protocol.figures
-        return super().create_application(protocol, scope)
+        """As daphne's own does it, but that a socket's messages take our way in and out."""
+        if not isinstance(protocol, Socket):
+            return super().create_application(protocol, scope)
+        scope |= {"asgi": {"version": "3.0"}, "callflows.peer": protocol.figures}
+        work = self.application(scope, protocol.inbox.receive, protocol.reply)
+        self.connections[protocol]["application_instance"] = LOOP.create_task(work)
+        return protocol.inbox
 
     def end(self) -> None:
         """Begin to stop; a second signal does not wait for anybody."""

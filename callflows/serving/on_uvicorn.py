@@ -1,4 +1,4 @@
-"""Knows how uvicorn serves us: draining before it stops."""
+"""Knows how uvicorn serves us: draining before it stops, never queueing for a peer that does not read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from contextlib import contextmanager
 
 import uvicorn
 
-from callflows.serving import MESSAGE_BYTES, PING_SECONDS, PONG_SECONDS, Application, Drain
+from callflows.serving import MESSAGE_BYTES, Application, Drain
+from callflows.serving.uvicorn_socket import Socket
 
 log = logging.getLogger(__name__)
 
@@ -58,9 +59,10 @@ def run(application: Application, host: str, port: int, drain: Drain, seconds: f
         access_log=False,
         server_header=False,
         proxy_headers=False,
+        ws=Socket,
         ws_max_size=MESSAGE_BYTES,
-        ws_ping_interval=PING_SECONDS,
-        ws_ping_timeout=PONG_SECONDS,
+        # Sound is not to be squeezed: it would cost a hundred times what sending it costs.
+        ws_per_message_deflate=False,
         timeout_graceful_shutdown=REQUEST_SECONDS,
     )
     DrainingServer(config, drain, seconds).run()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
+import json
+import math
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,15 +14,31 @@ from typing import Any
 
 from callflows.audio.format import FRAME_SECONDS, FRAMES_PER_SECOND, Format
 from callflows.audio.framer import frames
+from callflows.audio.lag import Lag
 from callflows.audio.pacer import Pacer
 from callflows.audio.recording import TwoTracks
-from callflows.wire.connection import CLEAR, notify
+from callflows.sockets.outbox import Mark, Outbox, Outgoing
 from callflows.wire.events import Audio, Cleared, Digit, Event, Played, Rubbish, Unknown
 
-# How long new audio waits for `cleared`: without it, Vonage's buffer runs down by the clock.
-CLEARED_SECONDS = 0.5
-# How much later than the modelled end of the audio a mark counts as heard when Vonage does not say so.
-MARK_SECONDS = 0.3
+__all__ = ["Line", "Mark", "Note", "Outgoing"]
+
+# Frames come at most so much faster than 50 a second (clocks), after a hang in the network so many seconds of them at
+# once, and so many seconds of them too early. What comes beyond that is a flood, and would be kept for an echo.
+FASTEST = 0.995
+MOST_LATE = 30.0
+MOST_EARLY = 1.0
+# Seconds without any frame that are worth a word on the timeline.
+QUIET_SECONDS = 2.0
+# What Vonage says stands on the timeline: so much at once, and then one each second; the rest is counted.
+NOTES_AT_ONCE = 100
+# Notes that wait to be written: a database that hangs for long must not take the memory.
+MOST_NOTES = 1000
+# Characters of an unknown message that are worth keeping.
+MESSAGE_CHARACTERS = 2000
+# The close codes of a connection that went away without a word.
+LOST = (0, 1006)
+# How often at most the timeline tells again of what is dropped.
+REPORT_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,20 +52,14 @@ class Note:
     at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
-@dataclass(eq=False, slots=True)
-class Mark:
-    """A place in what we play. ``heard`` becomes True when all before it was played, False when it was cleared."""
-
-    number: int
-    heard: asyncio.Future[bool]
-
-    def settle(self, heard: bool) -> None:
-        if not self.heard.done():
-            self.heard.set_result(heard)
-
-
-Sound = Iterator[bytes | memoryview]
-Outgoing = bytes | str
+# What is counted, and how the timeline tells of it.
+DROPS = {
+    "dropped_in": "The app was too slow: {} of the oldest messages and frames were dropped",
+    "dropped_out": "Vonage did not read fast enough: {} frames were dropped",
+    "flood": "More than 50 frames a second came: {} of them were dropped",
+    "bad": "{} messages were none of Vonage's",
+    "unnoted": "Too much to note: {} more messages came",
+}
 
 
 class Line:
@@ -69,30 +80,48 @@ class Line:
         lead: int = 50,
         inbox_seconds: float = 5.0,
         clock: Callable[[], float] | None = None,
+        lag: Lag | None = None,
     ) -> None:
         self.fmt = fmt
         self.headers = headers or {}
         self.settings = settings or {}
         self.recording = recording
-        self.pacer = Pacer(lead)
-        self.tracks: TwoTracks | None = None
         self.figures: Counter[str] = Counter()
         self.notes: list[Note] = []
         self.on_audio: Callable[[bytes], object] | None = None
         self.wake: Callable[[], object] = lambda: None
+        # How often what waits was dropped: what the transport took before that is old.
+        self.clears = 0
+        self.clock = clock or asyncio.get_running_loop().time
+        # How late the loop runs in which all this happens, where somebody watches it.
+        self.lag = lag
         self._sound = sound
-        self._clock = clock or asyncio.get_running_loop().time
-        self._outbox: deque[Sound | bytes | Mark | str] = deque()
+        self._size = fmt.frame_bytes
+        self._out = Outbox(fmt, lead, clock=self.clock, figures=self.figures, problem=self._sound_failed)
+        self._waiting = self._out.waiting
         self._inbox: deque[Event] = deque()
         self._inbox_most = max(1, int(inbox_seconds * FRAMES_PER_SECOND))
         self._news = asyncio.Event()
         self._listening = False
         self._hearing = False
-        self._held_until = 0.0
-        # Whether `cleared` would mean all that we sent: one that comes after new audio left says nothing of that.
-        self._clearing = False
-        self._marks: dict[int, Mark] = {}
-        self._numbers = itertools.count(1)
+        # When the last frame came, when the next is due at the earliest, and when the next note.
+        self._last = self._next_frame = self._next_note = -math.inf
+        self._reported: Counter[str] = Counter()
+        self._report_again = -math.inf
+        self._reason = ""
+
+    @property
+    def pacer(self) -> Pacer:
+        return self._out.pacer
+
+    @property
+    def tracks(self) -> TwoTracks | None:
+        """The recording of both parties while there is one."""
+        return self._out.tracks
+
+    @tracks.setter
+    def tracks(self, tracks: TwoTracks | None) -> None:
+        self._out.tracks = tracks
 
     # What apps do.
 
@@ -102,10 +131,11 @@ class Line:
         An iterable is read only as fast as it is played, so it may be endless. One that raises, or yields a frame of
         another size, ends there; the timeline says so.
         """
-        if isinstance(sound, bytes) and len(sound) == self.fmt.frame_bytes:
-            self._outbox.append(sound)
+        if isinstance(sound, bytes) and len(sound) == self._size:
+            self._waiting.append(sound)
         else:
-            self._outbox.append(frames(sound, self.fmt) if isinstance(sound, (bytes, memoryview)) else iter(sound))
+            self._waiting.append(frames(sound, self.fmt) if isinstance(sound, (bytes, memoryview)) else iter(sound))
+        self._out.live = self._hearing
         if not self._hearing:
             self.wake()
 
@@ -117,27 +147,22 @@ class Line:
 
     def mark(self) -> Mark:
         """Mark the end of what was given to ``play`` so far: ``await mark.heard``."""
-        mark = Mark(next(self._numbers), asyncio.get_running_loop().create_future())
-        self._outbox.append(mark)
+        mark = self._out.mark()
         self.wake()
         return mark
 
     def clear(self) -> None:
         """Stop what plays, at once: drop what waits here and have Vonage drop what waits there."""
-        for item in self._outbox:
-            if isinstance(item, Mark):
-                item.settle(False)
-        self._outbox.clear()
-        for mark in self._marks.values():
-            mark.settle(False)
-        self._marks.clear()
-        if self.pacer.unplayed(self._clock()) > 0:
-            self._outbox.append(CLEAR)
+        self._out.clear()
+        self.clears += 1
         self.wake()
 
     def note(self, kind: str, text: str, name: str = "", **data: Any) -> None:
         """Have something stand on the call's timeline."""
-        self.notes.append(Note(kind, text, name, data))
+        if len(self.notes) < MOST_NOTES:
+            self.notes.append(Note(kind, text, name, data))
+        else:
+            self.figures["unnoted"] += 1
 
     async def events(self) -> AsyncIterator[Event]:
         """Yield what comes in, in order: keys also from before, frames from now on.
@@ -148,6 +173,15 @@ class Line:
         while True:
             while self._inbox:
                 yield self._inbox.popleft()
+            self._news.clear()
+            await self._news.wait()
+
+    async def key(self) -> str:
+        """Wait for the next key, or take one that was pressed before; frames wake nobody."""
+        while True:
+            while self._inbox:
+                if isinstance(event := self._inbox.popleft(), Digit):
+                    return event.digit
             self._news.clear()
             await self._news.wait()
 
@@ -164,12 +198,20 @@ class Line:
         else:
             self._hear_text(event)
 
+    def silent(self) -> None:
+        """Take in a frame of a wrong size: silence in its place, so that time goes on."""
+        self._hear_audio(Audio(self.fmt.silence))
+
     def _hear_audio(self, event: Audio) -> None:
-        now = self._clock()
+        now = self.clock()
+        if self._is_flood(now):
+            self.figures["flood"] += 1
+            return
         self.figures["frames_in"] += 1
-        self.pacer.heard(now)
-        if self.tracks is not None:
-            self.tracks.heard(event.pcm, now)
+        out = self._out
+        out.pacer.heard(now)
+        if out.tracks is not None:
+            out.tracks.heard(event.pcm, now)
         if self.on_audio is not None:
             self._hearing = True
             try:
@@ -179,35 +221,43 @@ class Line:
         if self._listening:
             self._arrive(event)
 
-    def silent(self) -> None:
-        """Take in a frame of a wrong size: silence in its place, so that time goes on."""
-        self._hear_audio(Audio(self.fmt.silence))
+    def _is_flood(self, now: float) -> bool:
+        """Whether this frame is beyond what a network that hung, and went on, could bring; tell of long silences."""
+        due = max(self._next_frame, now - MOST_LATE) + FASTEST * FRAME_SECONDS
+        if due > now + MOST_EARLY:
+            return True
+        self._next_frame = due
+        if now - self._last > QUIET_SECONDS and self._last > -math.inf:
+            self._tell(Note("socket", f"No sound came from Vonage for {now - self._last:.1f} s", "quiet"))
+        self._last = now
+        return False
 
     def _hear_text(self, event: Event) -> None:
         match event:
             case Digit(digit, duration):
-                self.note("digit", f"Key {digit}", digit, duration=duration)
+                self._tell(Note("digit", f"Key {digit}", digit, {"duration": duration}))
             case Played(payload):
-                self._heard(_number(payload))
+                if not self._out.played(payload):
+                    return
             case Cleared():
-                self._cleared()
+                self._out.cleared()
+                self.wake()
             case Unknown(name, message):
-                self.note("socket", f"Unknown message {name}", name[:50], message=dict(message))
-            case Rubbish():
+                self._tell(Note("socket", f"Unknown message {name}", name[:50], {"message": _short(message)}))
+            case Rubbish(reason):
                 self.figures["bad"] += 1
+                self._reason = reason
         self._arrive(event)
 
-    def _heard(self, number: int) -> None:
-        if mark := self._marks.pop(number, None):
-            mark.settle(True)
-
-    def _cleared(self) -> None:
-        self._held_until = 0.0
-        if self._clearing:
-            self.pacer.cleared()
-            if self.tracks is not None:
-                self.tracks.cleared(self._clock())
-        self.wake()
+    def _tell(self, note: Note) -> None:
+        """Note what came from outside, but no floods."""
+        now = self.clock()
+        due = max(self._next_note, now - NOTES_AT_ONCE) + 1
+        if due > now or len(self.notes) >= MOST_NOTES:
+            self.figures["unnoted"] += 1
+        else:
+            self._next_note = due
+            self.notes.append(note)
 
     def _arrive(self, event: Event) -> None:
         if len(self._inbox) >= self._inbox_most:
@@ -216,78 +266,51 @@ class Line:
         self._inbox.append(event)
         self._news.set()
 
+    def report(self, dropped_out: int = 0, final: bool = False) -> None:
+        """Note what was dropped or refused since the last time; every half minute at most, but at the end.
+
+        ``dropped_out`` is how many frames the transport dropped so far, because Vonage did not read them.
+        """
+        now = self.clock()
+        self.figures["dropped_out"] = dropped_out
+        news = {each: self.figures[each] - self._reported[each] for each in DROPS}
+        if not any(news.values()) or (now < self._report_again and not final):
+            return
+        self._report_again = now + REPORT_SECONDS
+        for name, count in news.items():
+            if count and (name != "dropped_in" or self._listening):
+                why = {"reason": self._reason} if name == "bad" and self._reason else {}
+                # Past the limit of waiting notes: that notes were lost has to be told.
+                self.notes.append(Note("problem", DROPS[name].format(count), name, {"count": count, **why}))
+            self._reported[name] = self.figures[name]
+
+    def _sound_failed(self, text: str) -> None:
+        self.note("problem", text, "sound")
+
+    def closed(self, code: int, ended: str = "") -> None:
+        """Note an end that was not ours; ``ended`` is why the server ended the connection."""
+        if ended:
+            self.note("problem", f"The connection was ended: {ended}", "closed", code=code)
+        elif code in LOST:
+            self.note("socket", "The connection broke", "closed", code=code)
+        else:
+            self.note("socket", "Closed by Vonage", "closed", code=code)
+
     @property
     def waiting(self) -> bool:
         """Whether something waits to be sent."""
-        return bool(self._outbox)
+        return bool(self._waiting)
 
     def wait(self) -> float:
         """Return the seconds after which it is worth asking for ``due`` again."""
-        now = self._clock()
-        return max(self.pacer.wait(now), self._held_until - now, 0.0)
+        return self._out.wait()
 
     def due(self) -> list[Outgoing]:
         """Return the messages that may leave now, in order: whole frames, marks and clear."""
-        now = self._clock()
-        found: list[Outgoing] = []
-        if now < self._held_until:
-            return found
-        room = self.pacer.room(now)
-        while self._outbox:
-            item = self._outbox[0]
-            if isinstance(item, (Mark, str)):
-                self._outbox.popleft()
-                found.append(self._text(item, now))
-                if item == CLEAR:
-                    break
-            elif room <= 0:
-                break
-            elif (frame := self._frame(item, now)) is not None:
-                room -= 1
-                found.append(frame)
-        return found
-
-    def _frame(self, item: Sound | bytes, now: float) -> bytes | None:
-        """Take the next frame of ``item``, or None when it has ended; count where it will stand."""
-        if isinstance(item, bytes):
-            self._outbox.popleft()
-            frame: bytes | memoryview = item
-        elif (following := self._next(item)) is None:
-            self._outbox.popleft()
-            return None
-        else:
-            frame = following
-        if self.tracks is not None:
-            self.tracks.played(frame, self.pacer.unplayed(now), now)
-        self.pacer.sent(1, now)
-        self._clearing = False
-        self.figures["frames_out"] += 1
-        return frame if isinstance(frame, bytes) else bytes(frame)
-
-    def _next(self, sound: Sound) -> bytes | memoryview | None:
-        """Take the next frame of an app's sound; None when it has ended, or failed."""
-        try:
-            frame = next(sound, None)
-        except Exception as error:
-            self.note("problem", f"A sound failed: {type(error).__name__}: {error}", "sound")
-            return None
-        if frame is not None and len(frame) != self.fmt.frame_bytes:
-            # It would end the leg: Vonage closes the socket on any other size.
-            self.note("problem", f"A sound failed: expected {self.fmt.frame_bytes} bytes, got {len(frame)}", "sound")
-            return None
-        return frame
-
-    def _text(self, item: Mark | str, now: float) -> str:
-        if isinstance(item, str):
-            self._held_until = now + CLEARED_SECONDS
-            self._clearing = True
-            return item
-        self._marks[item.number] = item
-        latest = self.pacer.unplayed(now) * FRAME_SECONDS + MARK_SECONDS
-        asyncio.get_running_loop().call_later(latest, self._heard, item.number)
-        return notify({"mark": item.number})
+        return self._out.due()
 
 
-def _number(payload: Mapping[str, Any]) -> int:
-    number = payload.get("mark")
-    return number if isinstance(number, int) else 0
+def _short(message: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a message as it may stand on the timeline."""
+    text = json.dumps(message)
+    return dict(message) if len(text) <= MESSAGE_CHARACTERS else {"begins": text[:MESSAGE_CHARACTERS]}

@@ -1,23 +1,16 @@
-"""Knows how to record the caller: a prompt, a beep, then both channels into one WAV while it lasts."""
+"""Knows how to take a message: a prompt, a beep, then both channels are recorded until the caller is done."""
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
-from typing import Any
 
-from pydantic import Field
-
+from callflows.audio.format import FRAME_SECONDS
 from callflows.audio.pcm import level, samples, to_int16
-from callflows.audio.recording import TwoTracks
 from callflows.audio.tones import beep
-from callflows.audio.wavfile import WavFile
-from callflows.sockets.app import Settings, SocketApp
+from callflows.sockets.app import Prompt, Settings, SocketApp, load, names, setting
 from callflows.sockets.line import Line
-from callflows.wire.events import Audio, Digit
+from callflows.sockets.recorder import recorded
 
-# Written every half second: a killed worker loses no more than that.
-WRITE_SECONDS = 0.5
 # Quieter than this (dBFS) counts as silence.
 SILENCE_DB = -50.0
 
@@ -25,83 +18,85 @@ SILENCE_DB = -50.0
 class RecordSettings(Settings):
     """What is said first, and when the recording ends."""
 
-    prompt: int | dict[str, Any] | None = Field(None, title="Prompt", description="What callers hear first.")
-    beep: bool = Field(True, title="Beep", description="A beep tells when to speak.")
-    max_seconds: int = Field(120, ge=1, le=7200, title="At most", description="Seconds.")
-    end_key: str = Field("#", pattern=r"^[0-9*#]?$", title="Ends at key", description="Empty: at none.")
-    end_silence: int = Field(0, ge=0, le=60, title="Ends after silence", description="Seconds; 0: never.")
+    prompt: Prompt | None = setting("Prompt", "What callers hear first.", None)
+    beep: bool = setting("Beep", "It tells when to speak.", True)
+    max_seconds: int = setting("At most", "", 120, unit="s", ge=1, le=7200)
+    end_key: str = setting("Ends at key", "Empty: at none.", "#", pattern=r"^[0-9*#]?$")
+    end_silence: int = setting("Ends after silence", "0: never.", 0, unit="s", ge=0, le=60)
 
 
 async def record(line: Line) -> str:
     """Record until the key, the silence or the limit, or until the caller hangs up."""
-    await _introduce(line)
-    path = line.recording
-    if path is None:
-        raise LookupError("this line has no place for recordings")
-    line.tracks = TwoTracks(line.fmt, WRITE_SECONDS)
-    line.note("recording", "Begins")
-    file = await asyncio.to_thread(WavFile, path, line.fmt.rate)
-    stop = asyncio.Event()
-    writing = asyncio.create_task(_write(line.tracks, file, stop))
-    ending = asyncio.create_task(_end(line))
-    limit = float(line.settings.get("max_seconds", 120))
-    try:
-        await asyncio.wait({ending, writing}, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
-        if writing.done():
-            writing.result()  # raises what kept it from writing, such as a full disk
-        return ending.result() if ending.done() else "limit"
-    finally:
-        ending.cancel()
-        line.tracks = None
-        stop.set()
-        # Shielded: the caller hanging up cancels this task, and the end of the recording must still be written.
-        await asyncio.shield(writing)
+    told = RecordSettings.of(line)
+    await _introduce(line, told)
+    async with recorded(line) as writing:
+        ending = asyncio.create_task(_end(line, told))
+        try:
+            await asyncio.wait({ending, writing}, timeout=told.max_seconds, return_when=asyncio.FIRST_COMPLETED)
+            return ending.result() if ending.done() else "limit"
+        finally:
+            ending.cancel()
+            line.on_audio = None
 
 
-async def _introduce(line: Line) -> None:
-    """Play prompt and beep, and wait until they were heard: neither shall stand in the recording."""
-    if chosen := line.settings.get("prompt"):
-        line.play(await line.sound(chosen["version"]))
-    if line.settings.get("beep", True):
-        line.play(to_int16(beep(line.fmt.rate)).astype("<i2").tobytes())
-    await line.mark().heard
+async def _introduce(line: Line, told: RecordSettings) -> None:
+    """Play the prompt, the beep once that was heard, and wait for its end: neither shall stand in the recording."""
+    if told.prompt is not None:
+        (sound,) = await load(line, told.prompt)
+        line.play(sound)
+        line.note("prompt", f"Playing {names([told.prompt])}")
+        await _heard(line)
+    if told.beep:
+        line.play(to_int16(beep(line.fmt.rate)).tobytes())
+        await _heard(line)
     # A key that was pressed during the prompt ends nothing.
     line.forget()
 
 
-async def _write(tracks: TwoTracks, file: WavFile, stop: asyncio.Event) -> None:
-    """Write what is settled every half second, and the rest at the end; one write at a time."""
-    loop = asyncio.get_running_loop()
-    while not stop.is_set():
-        with suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), WRITE_SECONDS)
-        await asyncio.to_thread(_append, file, tracks.blocks(loop.time(), final=stop.is_set()))
-    await asyncio.to_thread(file.close)
+async def _heard(line: Line) -> None:
+    """Wait until all was heard, also what an operator plays instead."""
+    while not await line.mark().heard:
+        pass
 
 
-def _append(file: WavFile, blocks: list[bytes]) -> None:
-    for block in blocks:
-        file.write(block)
-
-
-async def _end(line: Line) -> str:
+async def _end(line: Line, told: RecordSettings) -> str:
     """Return why the recording ended: a key, or silence."""
-    key = line.settings.get("end_key", "#")
-    most = float(line.settings.get("end_silence", 0))
-    quiet = 0
-    async for event in line.events():
-        if isinstance(event, Digit) and event.digit == key:
-            return "key"
-        if isinstance(event, Audio) and most:
-            quiet = quiet + 1 if level(samples(event.pcm)) < SILENCE_DB else 0
-            if quiet * 0.02 >= most:
-                return "silence"
-    return "key"
+    silent = asyncio.Event()
+    if told.end_silence:
+        # In the transport's own turn: no task switch a frame.
+        line.on_audio = _Silence(told.end_silence, silent).hear
+    both = {asyncio.create_task(_key(line, told.end_key)), asyncio.create_task(silent.wait())}
+    try:
+        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        return "silence" if silent.is_set() else "key"
+    finally:
+        for each in both:
+            each.cancel()
+
+
+async def _key(line: Line, key: str) -> bool:
+    while await line.key() != key:
+        pass
+    return True
+
+
+class _Silence:
+    """Counts quiet frames in a row, and sets ``over`` after so many seconds of them."""
+
+    def __init__(self, seconds: int, over: asyncio.Event) -> None:
+        self._most = round(seconds / FRAME_SECONDS)
+        self._quiet = 0
+        self._over = over
+
+    def hear(self, pcm: bytes) -> None:
+        self._quiet = self._quiet + 1 if level(samples(pcm)) < SILENCE_DB else 0
+        if self._quiet >= self._most:
+            self._over.set()
 
 
 APP = SocketApp(
     "record",
-    "Record: callers leave a message",
+    "Record: takes a message",
     record,
     outcomes=("key", "silence", "limit"),
     settings=RecordSettings,

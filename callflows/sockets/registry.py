@@ -1,16 +1,36 @@
-"""Knows the socket apps that a flow can connect a call to: one line for each."""
+"""Knows the socket apps that a flow can connect a call to: every module of this package that has an ``APP``."""
 
 from __future__ import annotations
 
-from callflows.sockets import echo, play, record
-from callflows.sockets.app import SocketApp
+import pkgutil
+from importlib import import_module
 
-APPS: dict[str, SocketApp] = {app.name: app for app in (echo.APP, play.APP, record.APP)}
+from callflows import sockets
+from callflows.sockets.app import ANY, SocketApp
 
-# Outcomes that any app can have: our server stopped in mid-call, the app failed, or somebody hung up for the caller.
-ANY = ("drained", "error", "hung-up")
+
+def _found() -> dict[str, SocketApp]:
+    found: dict[str, SocketApp] = {}
+    for module in pkgutil.iter_modules(sockets.__path__):
+        app = getattr(import_module(f"{sockets.__name__}.{module.name}"), "APP", None)
+        if isinstance(app, SocketApp):
+            if app.name in found:
+                raise ImportError(f"two socket apps are called {app.name!r}: rename the one in {module.name}.py")
+            found[app.name] = app
+    return found
+
+
+APPS: dict[str, SocketApp] = _found()
+
+
+def joinable() -> dict[str, SocketApp]:
+    """Return the apps that can be called into a running call: those to which no more than a prompt must be told."""
+    return {name: app for name, app in APPS.items() if app.required <= {"prompt"}}
 
 
 def outcomes() -> dict[str, tuple[str, ...]]:
-    """Return the named outcomes of each app, as flows may branch on them."""
-    return {name: (*app.outcomes, *ANY) for name, app in APPS.items()}
+    """Return the named outcomes of each app, as flows may branch on them.
+
+    One in braces, ``{choices}``, stands for those that operators name: the values of that setting.
+    """
+    return {name: (*app.outcomes, *((f"{{{app.chosen}}}",) if app.chosen else ()), *ANY) for name, app in APPS.items()}

@@ -14,6 +14,10 @@ DIGITS = frozenset("0123456789*#")
 
 CLEAR = '{"action":"clear"}'
 
+# Characters of a text: headers are at most 512 bytes, and what we have sent back to us is short. Reading 1 MB of JSON
+# takes 10 ms, in which every other call waits.
+MAX_TEXT = 16 * 1024
+
 # Headers are at most 512 bytes, so nothing of Vonage's is nested deeper; SQLite refuses JSON from 1,000 levels on.
 MAX_DEPTH = 256
 
@@ -31,6 +35,8 @@ class Connection:
             if message and len(message) == self._size:
                 return Audio(message)
             return self._odd_frame(len(message))
+        if len(message) > MAX_TEXT:
+            return Rubbish(f"expected at most {MAX_TEXT} characters of text, got {len(message)}")
         try:
             value = json.loads(message, parse_constant=_no_number, parse_float=_number)
             _check(value, MAX_DEPTH)

@@ -27,11 +27,14 @@ class Knobs:
 
     ``buffer`` counts frames: 3072 (60 s) since 2026, 1024 before; what comes beyond it is dropped and counted.
     ``prebuffer`` counts the frames that wait before sound starts: without a phone's jitter buffer every echo
-    would be interrupted by the jitter of its own round trip.
+    would be interrupted by the jitter of its own round trip. ``clear_seconds`` is how long it takes to carry a
+    ``clear`` out; what comes meanwhile is dropped with the rest.
     """
 
     connected_form: Literal["new", "old"] = "new"
     buffer: int = 3072
+    clear: Literal["works", "ignored"] = "works"
+    clear_seconds: float = 0.0
     clear_fires_notify: bool = False
     bad_frame: Literal["close", "pad"] = "close"
     prebuffer: int = 3
@@ -64,6 +67,7 @@ class Platform:
         self._step = 0
         self._play_due = _NEVER
         self._dry_since = -_NEVER
+        self._clears_due: deque[float] = deque()
 
     def open(self, now: float) -> str:
         """Start the clock and return the first message; the first frame is due at once."""
@@ -72,8 +76,13 @@ class Platform:
 
     @property
     def next_due(self) -> float:
-        """When `advance` has something to do: the next frame to send or to play."""
-        return min(self._say_due, self._play_due)
+        """When `advance` has something to do: the next frame to send or to play, or a clear to carry out."""
+        return min(self._say_due, self._play_due, self._clears_due[0] if self._clears_due else _NEVER)
+
+    @property
+    def held(self) -> int:
+        """How many frames were not played to their end: those that wait, and the one that is being played."""
+        return self.unplayed + (self._step > 0 and self._play_due != _NEVER)
 
     def advance(self, now: float) -> list[str | bytes]:
         """Send and play all that is due until ``now``, in the order of their deadlines.
@@ -81,8 +90,11 @@ class Platform:
         Deadlines are absolute: whoever calls late gets the frames that he missed, and no drift.
         """
         out: list[str | bytes] = []
-        while self.next_due <= now:
-            if self._play_due <= self._say_due:
+        while (due := self.next_due) <= now:
+            if self._clears_due and self._clears_due[0] == due:
+                self._clears_due.popleft()
+                out += self._clear()
+            elif self._play_due <= self._say_due:
                 out += self._play()
             else:
                 out.append(self._say())
@@ -92,7 +104,7 @@ class Platform:
         """Take a message of the application's; raises PlatformError for a frame of the wrong size."""
         out = self.advance(now)
         if isinstance(message, str):
-            return out + self._command(message)
+            return out + self._command(message, now)
         self._frame(message, now)
         return out
 
@@ -153,10 +165,11 @@ class Platform:
         self._started = self._play_due = now + self.knobs.prebuffer * FRAME_SECONDS
         self._step = 0
 
-    def _command(self, text: str) -> list[str | bytes]:
+    def _command(self, text: str, now: float) -> list[str | bytes]:
         match _parsed(text):
-            case {"action": "clear"}:
-                return self._clear()
+            case {"action": "clear"} if self.knobs.clear == "works":
+                self._clears_due.append(now + self.knobs.clear_seconds)
+                return self.advance(now)
             case {"action": "notify", "payload": dict() as payload}:
                 return self._notify(_json({"event": "websocket:notify", "payload": payload}))
         self.ignored += 1

@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
-from callflows.models import AudioPrompt, CallFlow, HeaderSet
+from callflows.models import AudioPrompt, Call, CallFlow, HeaderSet
+from callflows.sockets.registry import outcomes
 from tests.make import ECHO, make_flow, make_number, make_prompt, talk
 
 pytestmark = pytest.mark.django_db
@@ -31,6 +33,18 @@ def test_prompt_of_a_live_version_is_not_deleted(admin_client: Client) -> None:
     flow.steps.all().delete()
     assert "Tone is used by step sound of flow Echo (version 1, live)" in delete(admin_client, prompt)
     assert AudioPrompt.objects.exists()
+
+
+def test_prompt_that_a_running_call_may_still_reach_is_not_deleted(admin_client: Client) -> None:
+    """A call keeps the versions of its start, whatever is published while it lasts."""
+    prompt = make_prompt()
+    flow = make_flow(("sound", "stream", {"prompt": prompt.pk}))
+    call = Call.objects.create(uuid="a", started=timezone.now())
+    flow.steps.update(action="talk", options={"text": "Hello"})
+    flow.publish(outcomes())
+    assert "step sound of flow Echo (version 1, of calls that go on now)" in delete(admin_client, prompt)
+    Call.objects.filter(pk=call.pk).update(ended=timezone.now())
+    assert not delete(admin_client, prompt)
 
 
 def test_prompt_that_nothing_uses_is_deleted(admin_client: Client) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import io
 import math
 import struct
+import tracemalloc
 import wave
 import zlib
 from pathlib import Path
@@ -13,13 +14,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-import soundfile
 from numpy.typing import NDArray
 
-from callflows.audio.files import Prompt, read_prompt, wav_bytes
+from callflows.audio.files import Prompt, convert, read_prompt, wav_bytes, write_wav
 from callflows.audio.format import RATES, AudioError
 from callflows.audio.pcm import samples
 from callflows.audio.tones import spectrum_peak, tone
+from tests.audio.odd import encoded, flac_of_unknown_length, noise
 
 LIMIT = 600.0
 ODD_WAVE = np.array([1, -2, 3, -4, 5, -6, 7], np.int16)
@@ -27,19 +28,8 @@ PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(100)
 HOSTILE_RATE = struct.pack("<I", 0x7FFFFFFF)
 
 
-def encoded(sound: NDArray[Any], rate: int = 44100, kind: str = "WAV", subtype: str | None = None) -> bytes:
-    file = io.BytesIO()
-    soundfile.write(file, sound, rate, format=kind, subtype=subtype)
-    return file.getvalue()
-
-
 def read(content: bytes, limit: float = LIMIT) -> Prompt:
     return read_prompt(io.BytesIO(content), limit)
-
-
-def noise(seconds: float, rate: int = 44100) -> NDArray[np.float32]:
-    """Something that no codec makes small."""
-    return np.random.default_rng(1).uniform(-0.5, 0.5, round(seconds * rate)).astype(np.float32)
 
 
 @pytest.mark.parametrize(
@@ -105,6 +95,57 @@ def test_nothing_above_the_new_limit_is_folded_down() -> None:
     assert spectrum_peak(samples(prompt.pcm[24000]), 24000) == pytest.approx(9500, abs=1)
 
 
+@pytest.mark.parametrize(("source", "lowest"), [(22050, 8050), (44100, 12100), (48000, 12100), (192000, 12100)])
+def test_no_alias_of_any_tone_is_above_minus_80_dbfs(source: int, lowest: int) -> None:
+    """Tones at 0 dBFS above each new limit leave nothing: -80 dBFS is a line of 3.3 of 32,768."""
+    for hz in np.linspace(lowest, source / 2 * 0.98, 5):
+        prompt = read(encoded(0.999 * tone(float(hz), 1.0, source, level_db=0), source, subtype="FLOAT"))
+        for rate, pcm in prompt.pcm.items():
+            if hz > rate / 2:
+                inner = samples(pcm)[rate // 10 : -rate // 10]
+                assert np.abs(np.fft.rfft(inner)).max() * 2 / inner.size < 3.3, f"{hz:.0f} Hz at {rate}"
+
+
+def test_conversion_tells_how_far_it_is() -> None:
+    told: list[float] = []
+    content = encoded(noise(30.0, 8000), 8000)
+    convert(io.BytesIO(content), LIMIT, {8000: io.BytesIO()}, told.append)
+    assert told == sorted(told)
+    assert (told[-1], len(told)) == (1.0, 5)
+
+
+def test_conversion_of_a_flac_from_a_pipe_tells_how_far_it_is() -> None:
+    told: list[float] = []
+    convert(io.BytesIO(flac_of_unknown_length(30.0)), LIMIT, {8000: io.BytesIO()}, told.append)
+    assert told == sorted(told)
+    assert 0 < told[0] <= told[-1] <= 1.0
+
+
+@pytest.mark.parametrize("rate", [1000, 44100])
+def test_memory_does_not_grow_with_the_length(rate: int, tmp_path: Path) -> None:
+    """A file of 3 minutes takes no more than one of 30 s: both are read in blocks, and written to files."""
+
+    def most(seconds: float) -> int:
+        (tmp_path / "sound.wav").write_bytes(encoded(np.zeros(round(seconds * rate), np.int16), rate))
+        files = {to_rate: (tmp_path / f"{to_rate}.l16").open("w+b") for to_rate in RATES}
+        tracemalloc.start()
+        with (tmp_path / "sound.wav").open("rb") as source, contextlib.ExitStack() as stack:
+            convert(source, LIMIT, {to_rate: stack.enter_context(file) for to_rate, file in files.items()})
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return peak
+
+    short = most(30)
+    assert most(180) < short + (1 << 20)
+    assert short < 24 << 20
+
+
+def test_wav_is_written_from_a_file_in_blocks() -> None:
+    pcm, wav = np.arange(600_000, dtype=np.int16).tobytes(), io.BytesIO()
+    write_wav(io.BytesIO(pcm), 16000, wav)
+    assert wav.getvalue() == wav_bytes(pcm, 16000)
+
+
 def test_a_path_is_read_too(tmp_path: Path) -> None:
     path = tmp_path / "prompt.raw"
     path.write_bytes(encoded(ODD_WAVE, 8000))
@@ -135,6 +176,15 @@ def test_channels_that_cancel_each_other_are_not_mixed() -> None:
     prompt = read(encoded(np.stack([left, -left], axis=1), 16000, subtype="FLOAT"))
     assert "only the first one is used" in prompt.notes[0]
     assert np.allclose(samples(prompt.pcm[16000]) / 32768, left, atol=1 / 32768)
+    # Converted twice, and the first one left nothing.
+    assert len(prompt.pcm[8000]) == 2 * 4000
+
+
+def test_channels_that_weaken_each_other_are_mixed_with_a_warning() -> None:
+    left, other = tone(440, 0.5, 16000), tone(700, 0.5, 16000)
+    weak = flaw(np.stack([left + other / 3, -left + other / 3], axis=1))
+    assert weak.startswith("Its channels weaken each other in mono by 7 dB")
+    assert flaw(np.stack([left, other], axis=1)) == ""
 
 
 def test_one_channel_of_many_is_not_taken_for_cancelling() -> None:
@@ -150,7 +200,7 @@ def test_one_channel_of_many_is_not_taken_for_cancelling() -> None:
         (encoded(np.zeros(0)), "There is no audio in this file."),
         (encoded(np.zeros(0), kind="OGG"), "There is no audio in this file."),
         (PNG, "This is a PNG picture, not a sound file; upload WAV, FLAC, OGG, MP3 or AIFF."),
-        (b"\0\0\0\x20ftypM4A " + bytes(200), "This is an MP4 or M4A file, which cannot be read here"),
+        (b"\0\0\0\x20ftypM4A " + bytes(200), "This is an MP4, MOV or M4A file, which cannot be read here"),
         (b"\x1aE\xdf\xa3" + bytes(200), "This is a Matroska or WebM file, not a sound file"),
         (b"hello\n" * 1000, "This is not a sound file that can be read"),
         (bytes(5000), "This is not a sound file that can be read"),
@@ -195,14 +245,6 @@ def test_a_wav_from_a_pipe_that_does_not_know_its_length_is_read(length: int) ->
     assert read(content[:at] + struct.pack("<I", length) + content[at + 4 :]).seconds == 7 / 8000
 
 
-def flac_of_unknown_length(seconds: float) -> bytes:
-    """As written into a pipe: STREAMINFO names 0 samples, which stands for "not known"."""
-    content = bytearray(encoded(np.zeros(round(44100 * seconds)), kind="FLAC"))
-    content[21] &= 0xF0
-    content[22:26] = bytes(4)
-    return bytes(content)
-
-
 def test_a_flac_from_a_pipe_that_does_not_know_its_length_is_read() -> None:
     assert read(flac_of_unknown_length(2.0)).seconds == 2.0
 
@@ -211,7 +253,7 @@ def test_what_is_too_long_is_refused_by_its_header_and_by_what_comes() -> None:
     with pytest.raises(AudioError, match=r"^The sound is 0:04 long, at most 0:03 allowed\.$"):
         read(encoded(noise(3.1)), limit=3.0)
     assert read(encoded(noise(3.0)), limit=3.0).seconds == 3.0
-    with pytest.raises(AudioError, match=r"^The sound is longer than that, at most 0:03 allowed\.$"):
+    with pytest.raises(AudioError, match=r"^The sound goes on after 0:03, the most that is allowed\.$"):
         read(flac_of_unknown_length(5.0), limit=3.0)
 
 

@@ -42,13 +42,14 @@ def test_each_frame_is_played_in_20_ms() -> None:
 def test_full_buffer_lets_the_next_frame_out_as_soon_as_it_is_not_full() -> None:
     pacer = Pacer(5)
     pacer.sent(5, now=0.0)
-    assert [pacer.room(now) for now in (0.0, 0.001, 0.0199, 0.0201)] == [0, 1, 1, 2]
+    # The frame that is being played counts as whole: with it, there are never more than the lead.
+    assert [pacer.room(now) for now in (0.0, 0.0199, 0.0251, 0.0451)] == [0, 0, 1, 2]
 
 
 def test_lead_beyond_what_is_sent_leaves_as_much_room() -> None:
     pacer = Pacer(5)
     pacer.sent(3, now=0.0)
-    assert pacer.room(0.0) == 2
+    assert pacer.room(0.005) == 2
 
 
 @given(st.integers(1, 1000), st.integers(0, 2000), st.floats(0, 1e6), st.floats(0, 50))
@@ -86,9 +87,100 @@ def test_unplayed_is_never_above_the_lead(lead: int, turns: list[tuple[float, bo
         if cleared:
             pacer.cleared()
         pacer.sent(pacer.room(now), now)
-        # The one that is being played counts by its part.
-        assert pacer.unplayed(now) < lead + 1
+        assert pacer.unplayed(now) <= lead + 1e-6
         assert pacer.room(now) == 0
+
+
+# What Vonage says of it
+
+
+def test_nothing_counts_as_played_until_vonage_says_that_it_began() -> None:
+    pacer = Pacer(50)
+    pacer.sent(50, now=0.0)
+    pacer.asks(now=0.0)
+    assert [pacer.unplayed(now) for now in (0.0, 0.4, 0.59)] == [50, 50, 50]
+    assert pacer.wait(0.4) == pytest.approx(0.2)
+    pacer.played(1, now=0.45)
+    assert pacer.unplayed(0.45) == pytest.approx(49)
+    assert pacer.unplayed(0.55) == pytest.approx(44)
+
+
+def test_without_an_answer_the_clock_counts_as_if_nothing_had_been_asked() -> None:
+    pacer = Pacer(50)
+    pacer.sent(50, now=0.0)
+    pacer.asks(now=0.0)
+    assert pacer.unplayed(0.61) == pytest.approx(19.5)
+
+
+def test_who_does_not_answer_is_not_waited_for_again_until_he_does() -> None:
+    pacer = Pacer(50)
+    for start in (0.0, 10.0):
+        pacer.sent(50, now=start)
+        pacer.asks(now=start)
+    assert pacer.unplayed(10.5) == pytest.approx(25)
+    pacer.played(100, now=11.0)
+    pacer.sent(50, now=20.0)
+    pacer.asks(now=20.0)
+    assert pacer.unplayed(20.5) == pytest.approx(50)
+
+
+def test_short_lead_waits_no_longer_than_it_lasts() -> None:
+    pacer = Pacer(10)
+    pacer.sent(10, now=0.0)
+    pacer.asks(now=0.0)
+    assert [pacer.unplayed(now) for now in (0.119, 0.121)] == [pytest.approx(10), pytest.approx(3.95)]
+
+
+def test_answer_shows_that_less_waits_than_was_counted() -> None:
+    pacer = Pacer(50)
+    pacer.sent(50, now=0.0)
+    pacer.played(40, now=0.2)
+    assert pacer.unplayed(0.2) == pytest.approx(10)
+
+
+def test_answer_that_comes_late_among_frames_on_time_shows_that_more_waits() -> None:
+    pacer = heard_for(3.0)
+    pacer.sent(50, now=3.0)
+    for number in range(150, 180):
+        pacer.heard(number * FRAME)
+    # By the clock 30 of them were played by then; Vonage says that it was 10.
+    pacer.played(10, now=3.6)
+    assert pacer.unplayed(3.6) == pytest.approx(40, abs=0.1)
+
+
+def test_answer_that_the_network_held_up_with_the_frames_shows_nothing() -> None:
+    pacer = heard_for(3.0)
+    pacer.sent(50, now=3.0)
+    # The frames from 3.0 s on come half a second late, the answer among them.
+    for _ in range(11):
+        pacer.heard(3.7)
+    pacer.played(10, now=3.7)
+    assert pacer.unplayed(3.7) == pytest.approx(15, abs=1)
+
+
+def test_vonage_may_hold_sound_for_a_second_after_the_modelled_end_unless_it_said_no() -> None:
+    pacer = Pacer(50)
+    assert not pacer.may_hold(0.0)
+    pacer.sent(50, now=0.0)
+    assert [pacer.may_hold(now) for now in (0.5, 1.5, 2.1)] == [True, True, False]
+    pacer.played(50, now=1.2)
+    assert not pacer.may_hold(1.2)
+
+
+def test_place_of_a_mark_is_reached_when_the_frames_before_it_were_played() -> None:
+    pacer = Pacer(50)
+    pacer.sent(50, now=0.0)
+    assert pacer.seconds_before(50, 0.1) == pytest.approx(0.9)
+    assert pacer.seconds_before(30, 0.1) == pytest.approx(0.5)
+    assert pacer.seconds_before(30, 0.7) == 0
+
+
+def heard_for(seconds: float) -> Pacer:
+    """Return a pacer that heard all frames on time until then."""
+    pacer = Pacer(50)
+    for number in range(round(seconds / FRAME)):
+        pacer.heard(number * FRAME)
+    return pacer
 
 
 # Against a far end
@@ -152,15 +244,14 @@ def jitter(chance: random.Random, most: float = 0.008) -> Callable[[float], floa
 def test_two_hours_against_another_clock_hold_a_lead_of_five_frames(ppm: float) -> None:
     far = Far(ppm, lead=5).run(7200, jitter(random.Random(1)))
     assert far.missed == 0
-    assert far.least >= 3
-    assert far.most <= 6
+    assert 3 <= far.least <= far.most <= 5
 
 
 @pytest.mark.parametrize("ppm", [1000, -1000])
 def test_clock_that_is_far_off_is_followed(ppm: float) -> None:
     far = Far(ppm).run(1200, jitter(random.Random(2)))
     assert far.missed == 0
-    assert 40 <= far.least <= far.most <= 60
+    assert 40 <= far.least <= far.most <= 50
 
 
 def stalls(now: float) -> float:
@@ -172,7 +263,7 @@ def stalls(now: float) -> float:
 def test_stalls_of_a_second_do_not_disturb_the_clock(ppm: float) -> None:
     far = Far(ppm).run(1800, stalls)
     assert far.missed == 0
-    assert 47 <= far.least <= far.most <= 52
+    assert 47 <= far.least <= far.most <= 50
 
 
 @pytest.mark.parametrize(
@@ -185,14 +276,15 @@ def test_stalls_of_a_second_do_not_disturb_the_clock(ppm: float) -> None:
 def test_queues_in_the_network_do_not_add_up(late: Callable[[float], float]) -> None:
     far = Far().run(1800, late)
     assert far.missed == 0
-    assert 43 <= far.least <= far.most <= 57
+    # A call that begins in such a queue believes Vonage's clock to be late, by as much as the queue was long.
+    assert 43 <= far.least <= far.most <= 55
 
 
 def test_heavy_jitter_is_not_taken_for_a_clock() -> None:
     chance = random.Random(3)
     far = Far().run(1800, lambda now: chance.expovariate(1 / 0.03))
     assert far.missed == 0
-    assert far.most <= 52
+    assert far.most <= 50
 
 
 def test_route_that_changes_for_good_costs_no_more_than_it_is_longer() -> None:

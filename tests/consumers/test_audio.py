@@ -17,12 +17,13 @@ from channels.testing import WebsocketCommunicator
 from django.test import Client
 from django.utils import timezone
 
-from callflows import consumers, live
+from callflows import consumers, draining, live, load
 from callflows.audio.format import Format
 from callflows.models import AudioPrompt, Call, Line, Recording, TimelineEntry
 from callflows.sockets import registry
 from callflows.sockets.app import SocketApp
 from callflows.sockets.line import Line as OpenLine
+from callflows.wire.connection import CLEAR
 from project.asgi import application
 from tests.make import ECHO, ask, make_flow, make_number, make_prompt
 
@@ -277,12 +278,12 @@ async def test_commands_play_stop_and_hang_up(echo: str) -> None:
         await noted("Open")
         line = (await sync_to_async(Line.objects.get)()).pk
         await live.command(line, "play", version=version, by="operator")
-        for _ in range(50):
-            assert len(await vonage.receive_from(5)) == 640
+        sound = [message for _ in range(51) if (message := await vonage.receive_output(5)).get("bytes")]
+        assert {len(message["bytes"]) for message in sound} == {640}
+        assert len(sound) == 50
         await live.command(line, "stop")
-        while (message := await vonage.receive_output(5)).get("text") is None:
+        while (await vonage.receive_output(5)).get("text") != CLEAR:
             pass
-        assert json.loads(message["text"]) == {"action": "clear"}
         await live.command(line, "play", version=999_999)
         await noted("The command failed: PromptVersion matching query does not exist")
         await live.command(line, "hang_up", by="operator")
@@ -309,11 +310,11 @@ async def test_broken_channel_layer_leaves_the_audio_alone(echo: str) -> None:
 
 async def test_drain_closes_and_records_open_sockets_and_refuses_new_ones(client: Client, echo: str) -> None:
     second = urlsplit((await sync_to_async(ask)(client, uuid="f" * 32))[0]["endpoint"][0]["uri"]).path
-    with patch.object(consumers.Draining, "now", False):
+    with patch.object(load.Draining, "now", False):
         async with socket(echo) as vonage:
             await noted("Open")
-            draining = asyncio.create_task(consumers.drain(5))
+            ending = asyncio.create_task(draining.drain(5))
             assert await vonage.receive_output(5) == {"type": "websocket.close", "code": consumers.GOING_AWAY}
             assert await refused(second)
-        await draining
+        await ending
     assert (await sync_to_async(Line.objects.get)(used__isnull=False)).outcome == "drained"

@@ -280,7 +280,9 @@ def test_endpoint_is_checked_and_named_by_its_option(endpoint: dict[str, Any], p
 
 def test_prompt_without_sound_is_refused() -> None:
     step = Step("a", "stream", {"prompt": {"id": 1, "version": None}, "streamUrl": ["https://example.com/a.mp3"]})
-    assert ("a.prompt", "error", "names a prompt without sound: upload one first") in found(step)
+    assert ("a.prompt", "error", "names a prompt without sound: upload one, or wait until it is converted") in found(
+        step
+    )
     assert found(Step("a", "stream", {"prompt": {"id": 1, "version": 2}})) == []
 
 

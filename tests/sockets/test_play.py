@@ -8,15 +8,17 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from callflows.sockets.play import PlaySettings, play
+from callflows.sockets.play import APP, PlaySettings, play
 from tests.sockets.far import FRAME, Far, in_virtual_time, now, numbered, texts
 
 PROMPT = numbered(100)
 
 
+MORE = numbered(30, start=200)
+
+
 async def sound(version: int) -> memoryview:
-    assert version == 4
-    return memoryview(b"".join(PROMPT))
+    return memoryview(b"".join({4: PROMPT, 5: MORE, 6: []}[version]))
 
 
 def far_with(mute: bool = False, **settings: Any) -> Far:
@@ -52,6 +54,54 @@ async def test_prompt_is_played_as_often_as_it_is_set() -> None:
     app = asyncio.create_task(play(far.line))
     await far.until(app)
     assert far.heard == PROMPT * 3
+
+
+@in_virtual_time
+async def test_list_of_prompts_is_played_in_turn_and_again_from_the_first() -> None:
+    far = far_with(loop=2, more_prompts=[{"version": 5, "name": "News", "seconds": 0.6}, {"version": 4}])
+    app = asyncio.create_task(play(far.line))
+    await far.until(app)
+    assert far.heard == (PROMPT + MORE + PROMPT) * 2
+    # One frame after the other: no round, and no prompt, begins late.
+    assert now() == pytest.approx(460 * FRAME, abs=0.1)
+    assert far.line.notes[0].text == "Playing Tune, News, a prompt"
+    assert far.line.notes[0].data == {"seconds": 2.6}
+
+
+@pytest.mark.parametrize(("then", "outcome"), [("next", "finished"), ("hang-up", "hung-up")])
+@in_virtual_time
+async def test_what_comes_afterwards_is_an_outcome(then: str, outcome: str) -> None:
+    far = far_with(then=then)
+    app = asyncio.create_task(APP.run(far.line))
+    await far.until(app)
+    assert app.result() == outcome
+    assert far.heard == PROMPT
+
+
+@in_virtual_time
+async def test_prompt_without_sound_is_an_error_also_when_it_is_played_for_ever() -> None:
+    far = far_with(loop=0, more_prompts=[{"version": 6}])
+    app = asyncio.create_task(play(far.line))
+    await far.run(1)
+    with pytest.raises(ValueError, match="prompt version 6 has no sound"):
+        await app
+
+
+@in_virtual_time
+async def test_settings_of_an_old_version_that_nobody_knows_any_more_change_nothing() -> None:
+    far = far_with(volume=11)
+    app = asyncio.create_task(play(far.line))
+    await far.until(app)
+    assert far.heard == PROMPT
+
+
+@in_virtual_time
+async def test_settings_that_do_not_fit_are_told_by_their_name() -> None:
+    far = far_with(loop="often")
+    app = asyncio.create_task(play(far.line))
+    await far.run(1)
+    with pytest.raises(ValueError, match="its settings do not fit: loop: Input should be a valid integer"):
+        await app
 
 
 @in_virtual_time

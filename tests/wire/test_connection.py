@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callflows.audio.format import Format
-from callflows.wire.connection import CLEAR, Connection, notify
+from callflows.wire.connection import CLEAR, MAX_TEXT, Connection, notify
 from callflows.wire.events import Audio, Cleared, Connected, Digit, Event, Played, Rubbish, Unknown
 
 PAYLOADS = Path(__file__).parent.parent / "payloads" / "websocket"
@@ -154,6 +154,13 @@ def test_name_of_an_unknown_event_is_short() -> None:
     found = receive(json.dumps({"event": "x" * 10_000}))
     assert isinstance(found, Unknown)
     assert found.name == "x" * 100
+
+
+@pytest.mark.parametrize("size", [MAX_TEXT + 1, 1_000_000])
+def test_text_that_is_too_long_is_rubbish_unread(size: int) -> None:
+    message = '{"event":"' + "x" * (size - 12) + '"}'
+    assert receive(message) == Rubbish(f"expected at most {MAX_TEXT} characters of text, got {size}")
+    assert isinstance(receive('{"event":"' + "x" * (MAX_TEXT - 12) + '"}'), Unknown)
 
 
 @pytest.mark.parametrize("message", ["{}", '{"event":null}', '{"event":5}', '{"event":{}}', '{"x":1}'])

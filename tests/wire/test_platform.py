@@ -129,6 +129,39 @@ def test_clear_drops_what_waits_and_is_acknowledged() -> None:
     assert platform.take_heard() == numbered(3)
 
 
+def test_clear_that_takes_its_time_drops_what_came_meanwhile() -> None:
+    platform = opened(clear_seconds=0.1)
+    for frame in numbered(10):
+        platform.receive(frame, 0.0)
+    assert texts(platform.receive(CLEAR, 0.05)) == []
+    platform.receive(numbered(1, start=90)[0], 0.1)
+    assert texts(platform.advance(0.149)) == []
+    assert texts(platform.advance(0.151)) == [payload("cleared")]
+    platform.receive(numbered(1, start=99)[0], 0.2)
+    platform.advance(1.0)
+    assert platform.take_heard() == [*numbered(8), *numbered(1, start=99)]
+
+
+def test_clear_that_is_not_known_changes_nothing() -> None:
+    platform = opened(clear="ignored")
+    for frame in numbered(10):
+        platform.receive(frame, 0.0)
+    assert texts(platform.receive(CLEAR, 0.05)) == []
+    platform.advance(1.0)
+    assert (platform.take_heard(), platform.ignored) == (numbered(10), 1)
+
+
+def test_frame_that_is_being_played_is_held_until_its_end() -> None:
+    platform = opened()
+    for frame in numbered(2):
+        platform.receive(frame, 0.0)
+    held = []
+    for now in (0.0, 0.019, 0.021, 0.039, 0.041):
+        platform.advance(now)
+        held.append(platform.held)
+    assert held == [2, 2, 1, 1, 0]
+
+
 def test_sound_after_clear_is_no_loss() -> None:
     platform = opened()
     platform.receive(numbered(1)[0], 0.0)

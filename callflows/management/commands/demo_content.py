@@ -1,4 +1,4 @@
-"""Knows the demo: five numbers and the flows that answer them, each from one of Vonage's tutorials."""
+"""Knows the demo: six numbers and the flows that answer them, most from one of Vonage's tutorials."""
 
 from __future__ import annotations
 
@@ -23,6 +23,16 @@ def chime() -> np.ndarray[Any, np.dtype[np.float32]]:
     return np.concatenate([tone(hz, 0.35, RATE) for hz in (523.25, 659.25, 783.99)])
 
 
+def question() -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Two notes that go up, and a third one below: where a real line would ask."""
+    return np.concatenate([tone(hz, 0.4, RATE) for hz in (440.0, 587.33, 349.23)])
+
+
+def refusal() -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Two falling notes: that was no choice."""
+    return np.concatenate([tone(hz, 0.25, RATE) for hz in (311.13, 233.08)])
+
+
 def talk(name: str, text: str, then: str = "next", **options: Any) -> dict[str, Any]:
     return {"name": name, "action": "talk", "then": then, "options": {"text": text, "language": "en-GB", **options}}
 
@@ -45,10 +55,13 @@ class Command(BaseCommand):
             name="Demo", defaults={"application_id": "00000000-0000-4000-8000-000000000000"}
         )
         echo, sound, message = self.echo(), self.sound(), self.message()
-        flows = (echo, sound, self.menu(echo, sound, message), message, self.old_style())
+        flows = (
+            *(echo, sound, self.menu(echo, sound, message), message, self.old_style()),
+            self.menu_in_the_socket(echo, sound, message),
+        )
         for place, flow in enumerate(flows, start=1):
             self.number(f"44770090000{place}", flow)
-        self.stdout.write("Demo content: numbers 447700900001 to 447700900005")
+        self.stdout.write("Demo content: numbers 447700900001 to 447700900006")
 
     # The flows
 
@@ -100,6 +113,24 @@ class Command(BaseCommand):
             "An echo at 8 kHz; when its socket fails, callers are told.",
             [socket("echo", "echo", 8000), away],
             [("echo", outcome, None, "away") for outcome in ("disconnected", "failed", "unanswered")],
+        )
+
+    def menu_in_the_socket(self, echo: CallFlow, sound: CallFlow, message: CallFlow) -> CallFlow:
+        settings = {
+            "prompt": self.prompt("Demo question", "Three notes instead of a question.", question()).pk,
+            "wrong_prompt": self.prompt("Demo refusal", "Two falling notes: no choice.", refusal()).pk,
+            "choices": {"1": "echo", "2": "sound", "3": "message"},
+        }
+        return self.flow(
+            "Menu in the socket",
+            "The same choices inside the audio socket: a key stops the notes at once.",
+            [socket("ask", "menu", settings=settings), talk("goodbye", "Goodbye.", "end")],
+            [
+                ("ask", "echo", None, echo),
+                ("ask", "sound", None, sound),
+                ("ask", "message", None, message),
+                *(("ask", outcome, None, "goodbye") for outcome in ("nothing", "wrong", "error")),
+            ],
         )
 
     # What they are made of; what is there already stays as it is

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from callflows.control.rooms import join
 from callflows.models import AudioPrompt, Call
-from callflows.sockets.registry import APPS
+from callflows.sockets.registry import joinable
 from callflows.vonage.account import VonageError
 
 
@@ -20,9 +20,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         add = parser.add_argument
         add("--call", required=True, help="number of the call, as its page's address shows it, or its leg's uuid")
-        add("--app", required=True, help=f"the app: {', '.join(APPS)}")
+        add("--app", required=True, help=f"the app: {', '.join(joinable())}")
         add("--listen", action="store_true", help="as a listener, whom nobody hears")
-        add("--prompt", help="name of the prompt that the app play plays")
+        add("--prompt", help="name of the prompt, for an app that plays one")
         add("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:

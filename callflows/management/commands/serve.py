@@ -15,7 +15,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
-from callflows import consumers, serving
+from callflows import draining, serving
 from callflows.models import Recording
 
 log = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ class Command(BaseCommand):
             gc.collect()
             gc.freeze()
             log.info("serving at http://%s:%s with %s", host, port, server)
-            run(application, host, port, consumers.drain, drain)
+            run(application, host, port, draining.drain, drain)
         except serving.CannotListen as error:
             raise CommandError(str(error)) from error
         finally:

@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from callflows.control.asking import Asking
 from callflows.management.commands.serve import close_databases, repair_recordings
-from callflows.models import Call, Job, SeenToken, parts
+from callflows.models import Call, Job, PromptUpload, SeenToken, parts
 from callflows.models.jobs import LEASE_SECONDS
 
 log = logging.getLogger(__name__)
@@ -105,6 +105,7 @@ class Rounds:
         self.all: tuple[Callable[[], object], ...] = (
             repair_recordings,
             parts.sweep,
+            lambda: PromptUpload.objects.sweep(timezone.now()),
             lambda: self.asking(timezone.now()),
             lambda: Call.objects.give_up(timezone.now()),
             lambda: SeenToken.objects.forget(timezone.now()),

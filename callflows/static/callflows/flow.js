@@ -120,10 +120,28 @@ function suggestOutcomes(branch) {
   const step = steps.find((row) => inputOf(row, "name").value === inputOf(branch, "step").value);
   const action = step && inputOf(step, "action").value;
   const kinds = { connect: () => valuesOf(step, "connect.to")[0], input: () => inputKind(step) };
-  const found = action ? known[action]?.[kinds[action]?.() ?? ""] ?? [] : known.any;
+  const named = action ? known[action]?.[kinds[action]?.() ?? ""] ?? [] : known.any;
+  // In braces stands a setting: the outcomes are what it names now.
+  const found = named.flatMap((name) => (name.startsWith("{") ? chosenBy(step) : [name])).filter(Boolean);
   const first = step && step === steps[0] ? known.first : [];
   const list = document.getElementById("outcomes");
   list.replaceChildren(...[...new Set([...found, ...first])].map((name) => new Option("", name)));
+}
+
+const chosenBy = (step) =>
+  [...step.querySelectorAll("[data-outcome]:enabled")].map((input) => input.value.trim());
+
+/** Keep an empty row at the end of a field that takes several values. */
+function grow(several) {
+  const last = several.lastElementChild;
+  if (![...last.querySelectorAll("input, select")].some((each) => each.value)) return;
+  const next = last.cloneNode(true);
+  next.dataset.one = Number(last.dataset.one) + 1;
+  for (const each of next.querySelectorAll("input, select")) {
+    each.value = "";
+    each.setAttribute("aria-label", each.getAttribute("aria-label").replace(`, ${last.dataset.one}`, `, ${next.dataset.one}`));
+  }
+  several.append(next);
 }
 
 const inputKind = (step) =>
@@ -140,6 +158,7 @@ for (const section of document.querySelectorAll("[data-rows]")) {
   section.addEventListener("input", (event) => {
     const row = event.target.closest("[data-row]");
     if (row) show(row);
+    if (event.target.closest("[data-several]")) grow(event.target.closest("[data-several]"));
     suggest();
   });
   section.addEventListener("focusin", (event) => {

@@ -11,9 +11,14 @@ OPTIONS = ["--universal", "--generate-hashes", "--python-version", "3.11", "--no
 
 
 def main() -> None:
-    """Make both anew: the dev lock has every extra, and agrees with the other one."""
-    dev = ["--all-extras", "--group", "dev", "--constraint", "requirements.lock"]
-    for output, more in (("requirements.lock", []), ("requirements-dev.lock", dev)):
+    """Make all anew: the later ones have more extras, and agree with the first."""
+    agreeing = ["--constraint", "requirements.lock"]
+    locks = {
+        "requirements.lock": [],
+        "requirements-deploy.lock": ["--extra", "postgres", "--extra", "uvicorn", *agreeing],
+        "requirements-dev.lock": ["--all-extras", "--group", "dev", *agreeing],
+    }
+    for output, more in locks.items():
         command = [sys.executable, "-m", "uv", "pip", "compile", *OPTIONS, "pyproject.toml", "-o", output, *more]
         subprocess.run(command, cwd=ROOT, check=True)
         print(f"{output} made")

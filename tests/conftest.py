@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 import os
 import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,11 +62,22 @@ hypothesis_settings.register_profile("shared", deadline=None, suppress_health_ch
 hypothesis_settings.load_profile("shared")
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Spare all tests that garbage is looked for among what lives to the end: the core's take a fifth less."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Spare the pure core's tests what is done around each test for Django: of 1,300 tests it took 0.6 s of 2.0 s."""
     if isinstance(item, pytest.Function) and item.path.parent.name in CORE:
         asked = inspect.signature(item.function).parameters
-        item.fixturenames[:] = [name for name in item.fixturenames if name in asked or not FOR_DJANGO.match(name)]
+        item.fixturenames[:] = [name for name in item.fixturenames if name in asked or not FOR_DJANGO.fullmatch(name)]
 
 
 @pytest.fixture(autouse=True)
@@ -101,9 +113,15 @@ def nothing_remembered() -> Iterator[None]:
     """Forget what a process keeps in memory about a database, which the next test finds empty."""
     yield
     cache.clear()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_teardown() -> None:
+    """Let refusals that are being written come to their end while the test's database is still its own."""
     # Only then: it imports the models, which need the settings of this file.
     if refusing := sys.modules.get("callflows.refusing"):
         refusing.TALLY.forget()
+        refusing.THREADS.submit(bool).result(timeout=10)
 
 
 def filled(home: Path, **environment: str) -> services.Deployment:

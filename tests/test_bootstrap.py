@@ -62,7 +62,7 @@ def test_make_alone_lists_the_targets() -> None:
     assert all(f"make {target} " in listed for target in bootstrap.TARGETS)
 
 
-@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock"])
+@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-deploy.lock", "requirements-dev.lock"])
 def test_lock_files_name_no_address_and_no_path(lock: str) -> None:
     text = (ROOT / lock).read_text()
     assert "://" not in text

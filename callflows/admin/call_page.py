@@ -9,7 +9,8 @@ from typing import Any
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from callflows.admin import control, recordings
+from callflows.admin import control, parties, recordings
+from callflows.admin.control import Tried
 from callflows.admin.show import badge, clock, duration, moment, phone, pretty
 from callflows.models import AudioPrompt, Call, Line, TimelineEntry
 from callflows.payloads.tokens import without_tokens
@@ -33,12 +34,16 @@ class Entry:
     folded: list[tuple[str, str]]
 
 
-def about(call: Call, *, may_listen: bool, may_command: bool, may_control: bool = False) -> dict[str, Any]:
-    """Return everything that the page shows."""
+def about(
+    call: Call, tried: Tried, *, may_listen: bool, may_command: bool, may_control: bool, may_place: bool
+) -> dict[str, Any]:
+    """Return everything that the page shows; ``tried`` is what one of its forms could not do."""
     lines = list(call.lines.all())
     entries = list(call.timeline.select_related("leg")[: MOST + 1])
     live = [line for line in lines if line.state == Line.State.OPEN]
+    controlled = may_control and call.live
     return {
+        "title": parties.title(call),
         "facts": facts(call),
         "legs": [_leg(call, each) for each in call.legs.all()],
         "lines": [_line(call, each) for each in lines],
@@ -48,17 +53,19 @@ def about(call: Call, *, may_listen: bool, may_command: bool, may_control: bool 
         "most": MOST,
         "recordings": recordings.shown(call),
         "may_listen": may_listen,
-        "live_lines": live if may_command else [],
+        "live_lines": [_line(call, each) for each in live] if may_command else [],
         "prompts": prompts() if may_command and live else [],
-        "control": control.about(call, prompts()) if may_control and call.live else None,
+        "control": control.about(call, prompts(), tried, may_join=may_place) if controlled else None,
+        # What a call that ended meanwhile cannot do has no form any more to be told at.
+        "problem": "" if controlled else tried.problem,
     }
 
 
 def facts(call: Call) -> list[tuple[str, Any]]:
     leg = call.first_leg
     return [
-        ("Caller", phone(call.caller) if call.caller else "unknown"),
-        ("Number", phone(call.number_text or call.called)),
+        ("Caller", parties.caller(call)),
+        ("Called", parties.called(call)),
         ("Flow", call.flow_name or "none"),
         ("Status", badge(call.get_status_display())),
         ("Outcome", badge(call.outcome) if call.outcome else "–"),
@@ -117,8 +124,9 @@ def _leg(call: Call, leg: Any) -> dict[str, Any]:
 def _line(call: Call, line: Line) -> dict[str, Any]:
     seconds = (line.closed - line.opened).total_seconds() if line.closed and line.opened else None
     return {
-        "id": line.pk,
-        "step": line.step,
+        "pk": line.pk,
+        "step": line.step or "–",
+        "where": recordings.place(line),
         "app": line.app,
         "state": badge("live" if line.state == Line.State.OPEN else line.get_state_display()),
         "outcome": line.outcome or "–",

@@ -13,13 +13,17 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, HttpR
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
 from callflows import live
-from callflows.admin import call_page, control, placing
+from callflows.admin import call_page, control, parties, placing
+from callflows.admin.asking import key_of
+from callflows.admin.control import Tried
+from callflows.admin.filters import Named, Numbers, When, Words
 from callflows.admin.readonly import ReadOnly
-from callflows.admin.show import badge, duration, moment, phone, readable
+from callflows.admin.show import badge, duration, moment
 from callflows.models import Call, Line, PromptVersion
 
 # What may be told to a line, and how the page says that it was.
@@ -32,24 +36,26 @@ class CallAdmin(ReadOnly, admin.ModelAdmin[Call]):
     list_display_links = ("shown_caller",)
     list_filter = (
         "status",
-        "outcome",
-        ("number", admin.RelatedOnlyFieldListFilter),
-        ("flow", admin.RelatedOnlyFieldListFilter),
-        "created",
+        ("outcome", Words),
+        ("direction", Words),
+        ("number", Numbers),
+        ("flow", Named),
+        ("created", When),
     )
     list_per_page = 50
-    search_fields = ("uuid", "caller", "legs__uuid", "legs__room", "legs__stays__room")
-    search_help_text = "Caller, call, leg or conversation."
+    search_fields = ("uuid", "caller", "called", "legs__uuid", "legs__room", "legs__stays__room")
+    search_help_text = "Caller, called number, call, leg or conversation."
     date_hierarchy = "created"
     empty_text = "Calls will stand here, the newest first: who called, what, how it ended, how long."
 
     @admin.display(description="caller", ordering="caller")
     def shown_caller(self, call: Call) -> SafeString | str:
-        return phone(call.caller) if call.caller else "unknown"
+        return parties.caller(call)
 
-    @admin.display(description="number", ordering="number_text")
+    @admin.display(description="called", ordering="called")
     def shown_number(self, call: Call) -> SafeString:
-        return phone(call.number_text or call.called)
+        number = parties.called(call)
+        return format_html('{} <span class="quiet">call out</span>', number) if parties.outgoing(call) else number
 
     @admin.display(description="flow", ordering="flow_name")
     def shown_flow(self, call: Call) -> str:
@@ -61,7 +67,8 @@ class CallAdmin(ReadOnly, admin.ModelAdmin[Call]):
 
     @admin.display(description="outcome", ordering="outcome")
     def shown_outcome(self, call: Call) -> SafeString | str:
-        return badge(call.outcome) if call.outcome else ""
+        """Its status says already that it was completed."""
+        return badge(call.outcome) if call.outcome not in ("", call.get_status_display()) else ""
 
     @admin.display(description="start", ordering="created")
     def began(self, call: Call) -> SafeString | str:
@@ -81,7 +88,7 @@ class CallAdmin(ReadOnly, admin.ModelAdmin[Call]):
 
     def get_urls(self) -> list[URLPattern]:
         own = self.admin_site.admin_view
-        command, controlled = own(require_POST(self.command)), own(require_POST(control.view))
+        command, controlled = own(require_POST(self.command)), own(require_POST(self.control))
         return [
             path("place/", own(self.place), name="callflows_call_place"),
             path("<int:call_id>/lines/<str:line_id>/command/", command, name="callflows_call_command"),
@@ -94,27 +101,33 @@ class CallAdmin(ReadOnly, admin.ModelAdmin[Call]):
         page = {**self.admin_site.each_context(request), "opts": self.opts, "media": self.media}
         return placing.view(request, page)
 
+    def control(self, request: HttpRequest, call_id: int) -> HttpResponse:
+        """Do what a button of the page says."""
+        return control.view(request, call_id, self.show)
+
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """Show a call; nothing of it is ever changed here."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        call = get_object_or_404(Call, pk=object_id if object_id.isdigit() else 0)
+        return self.show(request, get_object_or_404(Call, pk=key_of(object_id)), Tried(request.GET))
+
+    def show(self, request: HttpRequest, call: Call, tried: Tried) -> HttpResponse:
+        """Show a call's page, and on it what was tried in vain; or the page that asks before it costs money."""
         user: Any = request.user
-        context = {
-            **self.admin_site.each_context(request),
-            **call_page.about(
-                call,
-                may_listen=user.has_perm("callflows.listen_recording"),
-                may_command=user.has_perm("callflows.change_call"),
-                may_control=user.has_perm(control.PERMISSION),
-            ),
-            "title": f"Call from {readable(call.caller) if call.caller else 'an unknown caller'}",
-            "call": call,
-            "opts": self.opts,
-            "media": self.media,
-        }
+        context = {**self.admin_site.each_context(request), "call": call, "opts": self.opts, "media": self.media}
+        if tried.once:
+            context |= {"title": "Join the call?", "call_title": parties.title(call), **control.joining(tried)}
+            return TemplateResponse(request, "admin/callflows/call/join_confirm.html", context)
+        context |= call_page.about(
+            call,
+            tried,
+            may_listen=user.has_perm("callflows.listen_recording"),
+            may_command=user.has_perm("callflows.change_call"),
+            may_control=user.has_perm(control.PERMISSION),
+            may_place=user.has_perm(placing.PERMISSION),
+        )
         return TemplateResponse(request, "admin/callflows/call/page.html", context)
 
     def command(self, request: HttpRequest, call_id: int, line_id: str) -> HttpResponse:
@@ -126,14 +139,14 @@ class CallAdmin(ReadOnly, admin.ModelAdmin[Call]):
         name = next((each for each in COMMANDS if each == request.POST.get("command")), None)
         if name is None:
             return HttpResponseBadRequest(f"command: expected one of {', '.join(COMMANDS)}")
-        version = request.POST.get("version", "") if name == "play" else "0"
-        known = name != "play" or (version.isdigit() and PromptVersion.objects.filter(pk=version).exists())
+        version = key_of(request.POST.get("version", "")) if name == "play" else 0
+        known = name != "play" or PromptVersion.objects.filter(pk=version).exists()
         if line.state != Line.State.OPEN:
             self.message_user(request, "The line is not live any more.", messages.WARNING)
         elif not known:
             self.message_user(request, "Choose the prompt that is to be played.", messages.ERROR)
         else:
-            async_to_sync(live.command)(line.pk, name, version=int(version), by=user.get_username())
+            async_to_sync(live.command)(line.pk, name, version=version, by=user.get_username())
             text = f"The line was told to {COMMANDS[name]}. What it did stands on the timeline in a moment."
             self.message_user(request, text, messages.SUCCESS)
         return HttpResponseRedirect(reverse("admin:callflows_call_change", args=(call_id,)))

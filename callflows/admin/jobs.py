@@ -10,9 +10,11 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
+from callflows.admin.filters import Words
 from callflows.admin.readonly import ReadOnly
 from callflows.admin.show import badge, moment, pretty
 from callflows.models import Job
@@ -20,21 +22,34 @@ from callflows.models import Job
 
 @admin.register(Job)
 class JobAdmin(ReadOnly, admin.ModelAdmin[Job]):
-    list_display = ("kind", "shown_state", "attempts", "shown_due", "worker", "error")
-    list_filter = ("state", "kind")
+    list_display = ("shown_kind", "shown_state", "shown_call", "shown_due", "attempts", "worker", "error")
+    list_display_links = ("shown_kind",)
+    list_filter = ("state", ("kind", Words))
     search_fields = ("kind", "worker", "error")
-    readonly_fields = ("shown_state", "shown_arguments", "shown_due", "shown_made")
-    fields = ("kind", *readonly_fields, "attempts", "host", "worker", "error")
+    readonly_fields = ("shown_kind", "shown_state", "shown_call", "shown_arguments", "shown_due", "shown_made")
+    fields = (*readonly_fields, "attempts", "host", "worker", "error")
     actions = ("try_again",)
     empty_text = "Background work will stand here: recordings that are fetched and put away, and what failed."
+
+    @admin.display(description="kind", ordering="kind")
+    def shown_kind(self, job: Job) -> str:
+        return job.kind.replace("_", " ")
+
+    @admin.display(description="call")
+    def shown_call(self, job: Job) -> SafeString | str:
+        """The call that it is for. Calls are not looked up here: a list of 100 jobs would ask 100 times."""
+        pk = job.arguments.get("call")
+        if not isinstance(pk, int):
+            return ""
+        return format_html('<a href="{}">call {}</a>', reverse("admin:callflows_call_change", args=(pk,)), pk)
 
     @admin.display(description="state", ordering="state")
     def shown_state(self, job: Job) -> SafeString:
         return badge(job.get_state_display())
 
     @admin.display(description="arguments")
-    def shown_arguments(self, job: Job) -> str:
-        return pretty(job.arguments)
+    def shown_arguments(self, job: Job) -> SafeString:
+        return format_html('<pre class="json" tabindex="0">{}</pre>', pretty(job.arguments))
 
     @admin.display(description="due, or ended", ordering="due")
     def shown_due(self, job: Job) -> SafeString | str:

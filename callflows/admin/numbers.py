@@ -20,7 +20,8 @@ from callflows.vonage.account import VonageError
 
 @admin.register(Application)
 class ApplicationAdmin(admin.ModelAdmin[Application]):
-    list_display = ("name", "application_id", "api_host")
+    list_display = ("name", "application_id", "flow", "api_host")
+    list_select_related = ("flow",)
     search_fields = ("name", "application_id")
     # A host that is named without a scheme is meant to be https.
     formfield_overrides = {models.URLField: {"assume_scheme": "https"}}

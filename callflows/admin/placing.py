@@ -2,39 +2,45 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.core import signing
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
+from callflows.admin.asking import Answer, answer, question, sentence, why
 from callflows.admin.fields import Whole
+from callflows.admin.filters import spoken
 from callflows.admin.show import readable
 from callflows.control.accounts import public_url
 from callflows.control.outgoing import FORMS, Order, called, endpoint_of, place, usual_sender
-from callflows.models import CallFlow, PhoneNumber, SeenToken
+from callflows.models import CallFlow, PhoneNumber
 from callflows.vonage.account import VonageError
 
 PERMISSION = "callflows.place_call"
-# How long a page that asks may stay open before it asks anew.
-ASK_SECONDS = 1800
-_SALT = "callflows.place"
+DOUBTFUL = "It may ring all the same: look at the newest calls before you place it again."
+
+
+class Sender(forms.ModelChoiceField[PhoneNumber]):
+    """One of our numbers, as people read it."""
+
+    def label_from_instance(self, obj: PhoneNumber) -> str:
+        return spoken(obj)
 
 
 class PlaceForm(forms.Form):
     """Whom to call, and what they meet."""
 
+    to = forms.CharField(label="Call", max_length=255, help_text=f"{FORMS[0].upper()}{FORMS[1:]}.")
     flow = forms.ModelChoiceField(
         CallFlow.objects.filter(live__isnull=False).select_related("live"),
+        empty_label="Choose a flow",
         help_text="Who answers meets its published version.",
     )
-    to = forms.CharField(label="Call", max_length=255, help_text=f"{FORMS[0].upper()}{FORMS[1:]}.")
-    sender = forms.ModelChoiceField(
+    sender = Sender(
         PhoneNumber.objects.filter(application__isnull=False).select_related("application"),
         label="From",
         required=False,
@@ -49,7 +55,7 @@ class PlaceForm(forms.Form):
         try:
             return endpoint_of(self.cleaned_data["to"])
         except VonageError as error:
-            raise ValidationError(str(error)) from None
+            raise ValidationError(sentence(error)) from None
 
     def order(self, by: str) -> Order:
         """Return what was asked for. The form is valid."""
@@ -66,9 +72,13 @@ def view(request: HttpRequest, page: dict[str, Any]) -> HttpResponse:
     if request.method == "POST" and "back" not in request.POST and form.is_valid():
         order = form.order(user.get_username())
         if "once" in request.POST:
-            return _placed(request, order)
+            return _answered(request, page, form, order)
         return _asked(request, page, form, order)
-    context = {**page, "title": "Place a call", "form": form, "problem": _problem()}
+    return _form(request, page, form, _problem())
+
+
+def _form(request: HttpRequest, page: dict[str, Any], form: PlaceForm, problem: str = "") -> HttpResponse:
+    context = {**page, "title": "Place a call", "form": form, "problem": problem}
     return TemplateResponse(request, "admin/callflows/call/place.html", context)
 
 
@@ -81,28 +91,23 @@ def _asked(request: HttpRequest, page: dict[str, Any], form: PlaceForm, order: O
         "order": order,
         "whom": readable(called(order.endpoint)),
         "sender": readable(order.sender.digits) if order.sender else "any of our numbers",
-        "once": signing.dumps(secrets.token_hex(8), salt=_SALT),
+        "once": question(),
     }
     return TemplateResponse(request, "admin/callflows/call/place_confirm.html", context)
 
 
-def _placed(request: HttpRequest, order: Order) -> HttpResponse:
-    """Place the call, once for each page that asked: a second click costs nothing."""
-    here = HttpResponseRedirect(reverse("admin:callflows_call_place"))
-    try:
-        once = signing.loads(request.POST["once"], salt=_SALT, max_age=ASK_SECONDS)
-    except signing.BadSignature:
-        messages.warning(request, "Nobody was called: the question stood open for too long. Ask again.")
-        return here
-    _, first = SeenToken.objects.get_or_create(jti=f"place-{once}", defaults={"body": ""})
-    if not first:
+def _answered(request: HttpRequest, page: dict[str, Any], form: PlaceForm, order: Order) -> HttpResponse:
+    """Place the call, once for each page that asked: a second click costs nothing. What was typed is never lost."""
+    given = answer(request.POST["once"])
+    if given is Answer.LATE:
+        return _form(request, page, form, "Nobody was called: the question stood open for too long. Ask again.")
+    if given is Answer.AGAIN:
         messages.warning(request, "This call was placed already: it was not placed again.")
         return HttpResponseRedirect(reverse("admin:callflows_call_changelist"))
     try:
         call = place(order)
     except VonageError as error:
-        messages.error(request, f"The call was not placed: {error}.")
-        return here
+        return _form(request, page, form, why(error, "The call was not placed.", DOUBTFUL))
     messages.success(request, f"Vonage calls {readable(call.called)}. What happens stands on the timeline.")
     return HttpResponseRedirect(reverse("admin:callflows_call_change", args=(call.pk,)))
 
@@ -112,5 +117,5 @@ def _problem() -> str:
     try:
         public_url()
     except VonageError as error:
-        return str(error)
+        return f"No call can be placed now. {sentence(error)}"
     return ""

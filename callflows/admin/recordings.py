@@ -14,9 +14,12 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from callflows.admin import parties
+from callflows.admin.asking import key_of
+from callflows.admin.filters import When
 from callflows.admin.readonly import ReadOnly
-from callflows.admin.show import duration, moment, phone, readable
-from callflows.models import Call, Recording
+from callflows.admin.show import duration, moment
+from callflows.models import Call, Line, Recording
 from callflows.payloads.transcript import sentences
 
 
@@ -45,13 +48,18 @@ def _shown(recording: Recording) -> Shown:
     line, said = recording.line, sentences(recording.transcript)
     return Shown(
         pk=recording.pk,
-        what=f"{line.app}, step {line.step}" if line else _capital(recording.get_source_display()),
+        what=f"{line.app}, {place(line)}" if line else _capital(recording.get_source_display()),
         length="" if recording.seconds is None else duration(recording.seconds),
         kind=recording.kind,
         transcribed=recording.transcript is not None,
         several=len({each.channel for each in said}) > 1,
         said=[(duration(each.seconds), each.channel, each.text) for each in said],
     )
+
+
+def place(line: Line) -> str:
+    """Return how a line came to be: by a step, or because somebody called its app into the call."""
+    return "joined the call" if line.joined else f"step {line.step}"
 
 
 def _capital(text: str) -> str:
@@ -64,11 +72,11 @@ class RecordingAdmin(ReadOnly, admin.ModelAdmin[Recording]):
 
     list_display = ("shown_call", "shown_source", "length", "transcribed", "shown_made", "listen")
     list_display_links = None
-    list_filter = ("source", "made")
+    list_filter = ("source", ("made", When))
     list_per_page = 50
     list_select_related = ("call",)
-    search_fields = ("call__caller", "call__uuid", "recording_uuid")
-    search_help_text = "Caller, call or Vonage's recording_uuid."
+    search_fields = ("call__caller", "call__called", "call__uuid", "recording_uuid")
+    search_help_text = "Caller, called number, call or Vonage's recording_uuid."
     empty_text = "Recordings will stand here: of which call, who made them, how long they are."
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Recording]:
@@ -79,9 +87,8 @@ class RecordingAdmin(ReadOnly, admin.ModelAdmin[Recording]):
     @admin.display(description="call", ordering="call__caller")
     def shown_call(self, recording: Recording) -> SafeString:
         call = recording.call
-        who = phone(call.caller) if call.caller else "unknown caller"
         address = reverse("admin:callflows_call_change", args=(call.pk,))
-        return format_html('<a href="{}">{}</a> to {}', address, who, readable(call.number_text or call.called))
+        return format_html('<a href="{}">{}</a> to {}', address, parties.caller(call), parties.called(call))
 
     @admin.display(description="source", ordering="source")
     def shown_source(self, recording: Recording) -> str:
@@ -109,7 +116,7 @@ class RecordingAdmin(ReadOnly, admin.ModelAdmin[Recording]):
         """Lead to where it is heard."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        found = get_object_or_404(Recording, pk=object_id if object_id.isdigit() else 0)
+        found = get_object_or_404(Recording, pk=key_of(object_id))
         return HttpResponseRedirect(address(found))
 
 

@@ -21,7 +21,7 @@ def used_by(thing: Any) -> list[str]:
         case HeaderSet():
             return list(_in_drafts(thing))
         case CallFlow():
-            return [*_numbers(thing), *_leading_to(thing)]
+            return [*_entrances(thing), *_leading_to(thing)]
     return []
 
 
@@ -69,8 +69,9 @@ def _prompts(value: Any) -> Iterator[Any]:
                 yield from _prompts(each)
 
 
-def _numbers(flow: CallFlow) -> list[str]:
-    return [f"number {readable(number.digits)}" for number in flow.numbers.all()]
+def _entrances(flow: CallFlow) -> list[str]:
+    numbers = [f"number {readable(number.digits)}" for number in flow.numbers.all()]
+    return [*numbers, *(f"application {application}" for application in flow.applications.all())]
 
 
 def _leading_to(flow: CallFlow) -> Iterator[str]:

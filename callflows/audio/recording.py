@@ -20,6 +20,9 @@ AHEAD_FRAMES = 1000
 # A frame that follows another in the far buffer stands right behind it, whatever the models say: two clocks that
 # differ by 200 ppm are 6 frames apart after 10 minutes. More than this and the pacer has found an underrun.
 JUMP_FRAMES = 10
+# What Vonage says of how far it is corrects where ours began, if it comes within 1 s of that; by 500 ms at most.
+ANSWER_FRAMES = FRAMES_PER_SECOND
+MOST_SHIFT = 25
 # Where no frame stands, for there is none to go on from.
 NOWHERE = -AHEAD_FRAMES
 
@@ -67,7 +70,10 @@ class TwoTracks:
       place) or for another 500 ms; what is still missing then becomes silence before them. A shorter gap is none.
     - A frame of ours that meets an empty far buffer is played next: behind the frame that Vonage is at. In a stall that
       is more than the incoming count, so it is estimated (FarClock). The others follow without a gap, or, when the
-      pacer's ``unplayed`` says otherwise by more than 10 frames, where it says.
+      pacer's ``unplayed`` says otherwise by more than 10 frames, where it says. What the way there takes, and what Vonage
+      waits before it begins to play, is in none of our counts. Its answer to a question behind one of our frames is: it
+      comes in order with its frames. What was said since that buffer was empty moves to where the first answer puts it,
+      and what follows begins as much later.
     - ``cleared`` is Vonage's word, in order with its frames: what stood ahead of the incoming count was never played.
 
     ``arrived`` is called with each moment at which a frame came in. Memory: one block, up to 30 s of a stall, and what
@@ -85,6 +91,9 @@ class TwoTracks:
         self._start = 0  # the number of the first frame in both
         self._count = 0  # the number of the next incoming frame
         self._next = NOWHERE  # where ours goes on
+        self._run = NOWHERE  # where it began to meet an empty far buffer; nowhere also once Vonage has said where
+        self._silent_from = 0  # what we said before that ended here
+        self._later = 0  # how many frames later than by our counts ours began the last time
         self._clock = FarClock()
         self._last = math.inf  # when a frame came
         self._held: list[bytes] = []
@@ -127,11 +136,33 @@ class TwoTracks:
         far = self._clock.number(now)
         place = math.floor(far + min(unplayed, AHEAD_FRAMES)) + 1
         if place < self._next or (unplayed > 0 and place - self._next <= JUMP_FRAMES and self._next > far):
-            place = self._next
-        place = max(place, self._count)
+            place = max(self._next, self._count)
+        else:
+            place = max(place + (0 if unplayed else self._later), self._count)
+            self._run, self._silent_from = place, max(0, self._next)
         if place <= far + AHEAD_FRAMES + JUMP_FRAMES:
             self._put(self._us, place, pcm)
             self._next = place + 1
+
+    def answered(self, behind: int) -> None:
+        """Take Vonage's word that it has just played all of ours but the last ``behind`` frames.
+
+        Right then: not of a mark that met an empty buffer.
+        """
+        follows = self._next - behind
+        shift = self._count - follows
+        # Before the run: of what was sent before this recording began. In a stall the count is not known.
+        if self._run < 0 or follows <= self._run or self._held or abs(shift) > MOST_SHIFT:
+            return
+        self._later += shift
+        at = max(self._run, self._start)
+        if shift < 0:
+            # Only silence is taken away.
+            shift = -min(-shift, at - max(self._silent_from, self._start))
+        where = (at - self._start) * self._size
+        self._us[where + min(shift, 0) * self._size : where] = bytes(max(shift, 0) * self._size)
+        self._next += shift
+        self._run = NOWHERE
 
     def cleared(self, now: float) -> None:
         """Take Vonage's word that it dropped what it had not played."""
@@ -141,7 +172,7 @@ class TwoTracks:
             here = max(here, math.floor(self._clock.number(now)) + 1)
             self._cuts.append((len(self._held), here))
         del self._us[max(0, here - self._start) * self._size :]
-        self._next = NOWHERE
+        self._next = self._run = NOWHERE
 
     def blocks(self, now: float, final: bool = False) -> list[bytes]:
         """Return finished blocks of 16 bit stereo, interleaved (others, us); ``final``: all that is left.
@@ -150,6 +181,8 @@ class TwoTracks:
         """
         self._end_stall(now, final)
         ready = self._count - self._start
+        if self._run >= 0 and self._count - self._run <= ANSWER_FRAMES and not final:
+            ready = self._run - self._start
         sizes = [self._block] * (ready // self._block)
         if final and ready % self._block:
             sizes.append(ready % self._block)

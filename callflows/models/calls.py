@@ -109,12 +109,13 @@ class Call(Progress):
         return f"{self.caller or 'unknown caller'} to {self.number_text or self.called}"
 
     @staticmethod
-    def facts(number: PhoneNumber | None, digits: str) -> dict[str, Any]:
-        """Return what a call keeps of the number that was dialled."""
-        flow = number.flow if number else None
+    def facts(entrance: PhoneNumber | Application | None, digits: str) -> dict[str, Any]:
+        """Return what a call keeps of the number, or of the application, that was dialled."""
+        number = entrance if isinstance(entrance, PhoneNumber) else None
+        flow = entrance.flow if entrance else None
         return {
             "number": number,
-            "application": number.application if number else None,
+            "application": number.application if number else entrance,
             "flow": flow,
             "number_text": (number.digits if number else digits)[:100],
             "flow_name": flow.name if flow else "",

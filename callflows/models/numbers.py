@@ -38,6 +38,14 @@ class ApplicationQuerySet(models.QuerySet["Application"]):
             cache.set(_IDS, found, 60)
         return found
 
+    def answering(self, application_id: str) -> Application | None:
+        """Return whose callers come without a number, with the flow and version that answer: the named one, or the
+        only one there is.
+        """
+        named = self.filter(application_id=application_id) if application_id else self
+        found = list(named.select_related("flow", "flow__live")[:2])
+        return found[0] if len(found) == 1 else None
+
 
 class Application(models.Model):
     """A Vonage application: owns numbers and calls. Its secrets stand in the environment, never here."""
@@ -57,6 +65,14 @@ class Application(models.Model):
         max_length=100,
         blank=True,
         help_text="Name of the environment variable that holds the application's private key (PEM).",
+    )
+    flow = models.ForeignKey(
+        "CallFlow",
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="applications",
+        help_text="Answers who calls the application itself: at its SIP domain, or from an app.",
     )
 
     objects = ApplicationQuerySet.as_manager()

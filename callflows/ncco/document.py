@@ -121,10 +121,10 @@ def checked(model: type[BaseModel], value: dict[str, Any], path: str) -> Iterato
     for error in found:
         if error["loc"] not in wrong:
             yield _problem(model, error, path, "warning")
-    for error in left:
-        if not _is_doubtful(model, error):
-            yield _problem(model, error, path, "error")
-    yield from doubts(model, plain, path)
+    refused = [_problem(model, error, path, "error") for error in left if not _is_doubtful(model, error)]
+    yield from refused
+    told = {each.path for each in refused}
+    yield from (each for each in doubts(model, plain, path) if each.path not in told)
     yield from unknown(model, value, path)
 
 
@@ -157,7 +157,11 @@ def _name(error: ErrorDetails) -> str:
 
 
 def _problem(model: type[BaseModel], error: ErrorDetails, path: str, severity: Any) -> Problem:
-    for part in error["loc"]:
-        path = member(path, part)
     option = table(model).get(_name(error))
-    return Problem(path, severity, message(error), option.source if option else REFERENCE)
+    return Problem(_path(path, error["loc"]), severity, message(error), option.source if option else REFERENCE)
+
+
+def _path(path: str, location: tuple[int | str, ...]) -> str:
+    for part in location:
+        path = member(path, part)
+    return path

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from xml.parsers import expat
 
-from callflows.ncco.actions import WRAPPED
+from callflows.ncco.actions import ACTIONS, WRAPPED
 from callflows.ncco.headers import reserved
 from callflows.ncco.problems import LIVE_TESTS, OPENAPI, REFERENCE, SDK, Problem, Severity, member, shown
 
@@ -222,8 +222,9 @@ def _custom_value(socket: Values) -> Found:
     """``authorization`` of type ``custom`` needs a ``value``."""
     authorization = socket.get("authorization")
     if isinstance(authorization, dict) and authorization.get("type") == "custom":
-        value = authorization.get("value", "")
-        if value == "" or (isinstance(value, str) and value.isspace()):
+        # An empty value, or one of control characters, is an error already by what a value looks like.
+        value = authorization.get("value")
+        if "value" not in authorization or (isinstance(value, str) and value and not value.strip(" ")):
             yield ".authorization.value", f"is required with type 'custom', got {shown(value) if value else 'none'}"
 
 
@@ -292,7 +293,9 @@ def _barge_in(actions: list[Values]) -> Iterator[Problem]:
         elif name in ("talk", "stream"):
             waiting = place if waiting is None and _is_on(action.get("bargeIn")) else waiting
         elif waiting is not None:
-            yield Problem(f"$[{place}].action", "error", _no_input(waiting, name), REFERENCE)
+            # What is no action is an error of its own, and may be meant to be the input.
+            if isinstance(name, str) and name in ACTIONS:
+                yield Problem(f"$[{place}].action", "error", _no_input(waiting, name), REFERENCE)
             waiting = None
     if waiting is not None:
         yield Problem(f"$[{waiting}].bargeIn", "error", "expected an input after it, got the end", REFERENCE)

@@ -79,7 +79,8 @@ class CallEvent:
         Raises BadPayload when it names a leg or a conversation by something that is not an id.
         """
         uuid = raw.get("uuid") or raw.get("call_uuid")
-        room = raw.get("conversation_uuid") or raw.get("conversation_uuid_to")
+        # Where a transfer leads counts before whatever room it also names.
+        room = raw.get("conversation_uuid_to") or raw.get("conversation_uuid")
         left = raw.get("conversation_uuid_from")
         for name, value in (("uuid", uuid), ("conversation_uuid", room), ("conversation_uuid_from", left)):
             if value and not (isinstance(value, str) and len(value) <= ID_CHARACTERS):
@@ -90,7 +91,7 @@ class CallEvent:
             uuid=identity(uuid),
             conversation_uuid=identity(room),
             left=identity(left),
-            caller=_text(raw.get("from")),
+            caller=_text(raw.get("from") or raw.get("from_user")),
             to=_text(raw.get("to")),
             direction=_text(raw.get("direction")).lower(),
             status=word if word in PROGRESS else "completed" if word in FINAL_OUTCOMES else "",

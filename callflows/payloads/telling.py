@@ -58,7 +58,7 @@ def sentence(event: CallEvent) -> str:
             return f"Vonage: {_shown(event.raw.get('reason')) or 'an error without a reason'}"
         case "payment":
             return "Payment made" if event.name.lower() == "success" else "Payment failed"
-        case "unknown":
+        case _:
             return "Event of a kind that is not known"
 
 

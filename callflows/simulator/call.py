@@ -216,6 +216,9 @@ class Call:
     async def _perform(self, document: Document) -> Document | None:
         """Run a document's actions in order; return the document that replaces it, or None at its end."""
         for action in document:
+            if action["action"] not in ACTIONS:
+                self.refuse(f"{action['action']}: the fake caller does only {', '.join(ACTIONS)}", "phone")
+                return None
             replacement = await ACTIONS[action["action"]](self, action)
             if replacement is not None:
                 return replacement

@@ -13,7 +13,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from callflows.calls.joining import Joining
-from callflows.models import Call, Leg, PhoneNumber, TimelineEntry
+from callflows.models import Application, Call, Leg, PhoneNumber, TimelineEntry
 from callflows.models.book import StoredBook
 from callflows.models.calls import NOT_SERVED
 from callflows.ncco.flow import Place
@@ -28,6 +28,8 @@ from callflows.webhooks.turn import TooLate, Turn, again_if_raced, in_background
 
 log = logging.getLogger(__name__)
 Kind = TimelineEntry.Kind
+# What callers dial: a number, or an application itself, at its SIP domain or from an app.
+Entrance = PhoneNumber | Application
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,22 +90,25 @@ class Answer:
             return None
 
     def _in_transaction(self, turn: Turn) -> str:
-        number = self._number()
-        if number and number.safe_ncco:
-            self.safe = number.safe_ncco
+        entrance = self._entrance()
+        if isinstance(entrance, PhoneNumber) and entrance.safe_ncco:
+            self.safe = entrance.safe_ncco
         with transaction.atomic():
             self.received.admit()
-            reply = self._reply(number)
+            reply = self._reply(entrance)
             turn.commit()
         return reply
 
-    def _number(self) -> PhoneNumber | None:
-        """Return the number of the call: what a call out calls is the customer's, and tells nothing of ours."""
+    def _entrance(self) -> Entrance | None:
+        """Return what was dialled: what a call out calls is the customer's, and tells nothing of ours."""
         if named := self._named:
             return PhoneNumber.objects.filter(calls=named.call).first()
-        return PhoneNumber.objects.dialled(self.asked.digits)
+        if self.asked.digits.isdecimal():
+            return PhoneNumber.objects.dialled(self.asked.digits)
+        token = self.received.token
+        return Application.objects.answering(token.application_id if token else "")
 
-    def _reply(self, number: PhoneNumber | None) -> str:
+    def _reply(self, entrance: Entrance | None) -> str:
         joining = self._joining()
         if joining is None:
             log.error("a webhook without a usable uuid cannot be recorded: %s", self.asked.raw)
@@ -113,8 +118,8 @@ class Answer:
         known = joining.known if self._named or self.failure or (joining.leg and joining.leg.bound) else []
         if known and (first := TimelineEntry.objects.filter(call__in=known, key=key).order_by("-reply").first()):
             return first.reply
-        call, leg = self._opened(joining, number)
-        said = self._said(call, number)
+        call, leg = self._opened(joining, entrance)
+        said = self._said(call, entrance)
         if said.kind != Kind.ANSWER:
             call.outcome = NOT_SERVED
             call.save(update_fields=["outcome"])
@@ -141,13 +146,13 @@ class Answer:
         book.hold([*([asked.uuid] if asked.uuid else []), *rooms, *([f"call {named.call}"] if named else [])])
         return Joining(book, asked.uuid, rooms, book.call(named.call) if named else None)
 
-    def _opened(self, joining: Joining[Any], number: PhoneNumber | None) -> tuple[Call, Leg | None]:
+    def _opened(self, joining: Joining[Any], entrance: Entrance | None) -> tuple[Call, Leg | None]:
         """Open the call, or complete the one that an event, or we ourselves, opened before."""
         if event := self._event:
             return joining.hear(event, timezone.now())[0], cast(Leg | None, joining.leg)
         leg = cast(Leg, joining.meet(self.asked.conversation_uuid))
         call = leg.call
-        self._complete(call, leg, number)
+        self._complete(call, leg, entrance)
         known = not call._state.adding
         # With its call, when that is new.
         joining.book.keep_leg(leg)
@@ -155,7 +160,7 @@ class Answer:
             call.save()
         return call, leg
 
-    def _complete(self, call: Call, leg: Leg, number: PhoneNumber | None) -> None:
+    def _complete(self, call: Call, leg: Leg, entrance: Entrance | None) -> None:
         """Take over what the request tells. Who calls whom is our own word in a call out, and Vonage's in others."""
         asked, now = self.asked, timezone.now()
         leg.kind = asked.endpoint_type[:20]
@@ -167,25 +172,36 @@ class Answer:
         if self._named is None:
             leg.caller, leg.called = asked.caller, asked.to
             call.caller, call.called, call.direction = asked.caller, asked.to, "inbound"
-            leg.started, call.started = leg.started or now, call.started or now
+            # The earlier of two clocks, as events have it: the same whichever comes first.
+            leg.started, call.started = min(leg.started or now, now), min(call.started or now, now)
             if call.number_id is None:
-                for name, value in Call.facts(number, asked.digits).items():
+                for name, value in Call.facts(entrance, asked.digits).items():
                     setattr(call, name, value)
 
     # The document
 
-    def _said(self, call: Call, number: PhoneNumber | None) -> Said:
+    def _said(self, call: Call, entrance: Entrance | None) -> Said:
         if self.failure is not None:
             return self._said_instead(call, self.failure)
         if self.ref is not None:
             return self._said_out(call, self.ref)
-        if number is None:
-            return self._safe(f"No phone number {self.asked.digits} is configured: the safe NCCO was served.")
-        place = self._entry(call, number)
-        if number.flow is None or place is None:
-            what = f"flow {number.flow} has no published version" if number.flow else "the number has no flow"
+        if entrance is None:
+            return self._safe(self._unknown())
+        place = self._entry(call, entrance)
+        if entrance.flow is None or place is None:
+            what = (
+                f"flow {entrance.flow} has no published version" if entrance.flow else f"{_name(entrance)} has no flow"
+            )
             return self._safe(f"Nothing to serve: {what}. The safe NCCO was served.")
-        return self._served(call, place, number.flow.name)
+        return self._served(call, place, entrance.flow.name)
+
+    def _unknown(self) -> str:
+        called = self.asked.digits
+        if called.isdecimal():
+            return f"No phone number {called} is configured: the safe NCCO was served."
+        several = Application.objects.exists()
+        why = "of several applications the webhook names none" if several else "no application is configured"
+        return f"{called or 'What was called'} is no phone number, and {why}: the safe NCCO was served."
 
     def _said_instead(self, call: Call, failure: Failure) -> Said:
         """Say the safe NCCO of the call's own number: an event's ``to`` may be anybody."""
@@ -209,9 +225,9 @@ class Answer:
     def _safe(self, text: str, kind: str = Kind.PROBLEM) -> Said:
         return Said(self.safe, kind, text)
 
-    def _entry(self, call: Call, number: PhoneNumber) -> Place | None:
+    def _entry(self, call: Call, entrance: Entrance) -> Place | None:
         """Where the caller enters: the live version, unless the call began before it was published."""
-        flow = number.flow
+        flow = entrance.flow
         if flow is None or flow.live is None:
             return None
         version = flow.live.as_core() if flow.live.published <= call.created else call.version_of(flow.pk)
@@ -247,6 +263,10 @@ class Answer:
             call.save(update_fields=["outcome"])
             data: dict[str, Any] = {"ncco": self.safe, "raw": dict(self.asked.raw)}
             call.note(Kind.PROBLEM, f"The safe NCCO was served: {reason}", name="answer", data=data)
+
+
+def _name(entrance: Entrance) -> str:
+    return "the number" if isinstance(entrance, PhoneNumber) else f"application {entrance}"
 
 
 def _later(answer: Answer, reason: str) -> str:

@@ -31,10 +31,12 @@ class Before:
 
     outcome: str = ""
     answered: datetime | None = None
+    ended: datetime | None = None
 
     @property
-    def ended(self) -> bool:
-        return self.outcome in CONNECT_OUTCOMES
+    def over(self) -> bool:
+        """Whether its end was known: an end that is told first waits for the answer, or for the reason."""
+        return self.outcome in CONNECT_OUTCOMES or bool(self.answered and self.ended)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +66,14 @@ class Outcome:
 
     def _may_tell(self) -> bool:
         """Whether the event can be an outcome at all: the end of the call's own leg is nobody's to answer."""
-        ended = self.event.kind == "status" and self.event.status == "completed"
         own = self.leg.uuid == self.call.uuid if self.leg else not self.call.uuid
-        return bool(self.event.outcomes or ended) and not (ended and own)
+        return bool(self.event.outcomes or self._ends) and not (self._ends and own)
+
+    @property
+    def _ends(self) -> bool:
+        """Whether the leg is over with this event, which may be its answer, told after its end."""
+        status = self.event.status if self.event.kind == "status" else ""
+        return status == "completed" or (status == "answered" and self.before.ended is not None)
 
     def _outcomes(self, here: Place) -> Outcomes:
         event = self.event
@@ -113,25 +120,32 @@ class Outcome:
     def _go_on_in_room(self, here: Place, outcomes: Outcomes) -> None:
         """Let the caller, who waits in a room for whom we called, go on: an answer to this event would not reach them.
 
-        Once: of a leg that ended, the first event that says so counts.
+        Once: of a leg that ended, the first event that says so counts, and none that is told later.
         """
-        over = self.event.status == "completed"
-        if over and (self.before.ended or not (outcomes or self.before.answered)):
+        answered = self.before.answered or self.event.status == "answered"
+        if self.before.over or (self._ends and not (outcomes or answered)) or self._moved():
             return
         branch = choose(here.version.flow, here.step.name, outcomes, here.attempt)
-        if branch or over:
-            go_on(self.call, here, branch)
+        if branch or self._ends:
+            go_on(self.call, here, branch, self.leg)
+
+    def _moved(self) -> bool:
+        """Whether the caller left because of this leg: of a machine that answered, for example, before it hung up."""
+        return self.leg is not None and self.call.timeline.filter(kind=Kind.BRANCH, leg=self.leg).exists()
 
 
-def go_on(call: Call, here: Place, branch: Branch | None) -> None:
-    """Let a caller leave a room: as ``branch`` says, or without one with what comes after the step."""
+def go_on(call: Call, here: Place, branch: Branch | None, leg: Leg | None = None) -> None:
+    """Let a caller leave a room: as ``branch`` says, or without one with what comes after the step.
+
+    ``leg`` is the one whose outcome it is.
+    """
     place = follow(here.version, branch.target if branch else here.step.then, call.version_of, here.step)
     if place is None:
         Job.objects.enqueue("move_on", call=call.pk)
         return
     place = retried(here, place)
     if branch:
-        _note_branch(call, branch, place, (), {})
+        _note_branch(call, branch, place, (), {}, leg)
     named: dict[str, Any] = {"version": place.version.id, "step": place.step.name, "attempt": place.attempt}
     Job.objects.enqueue("move_on", call=call.pk, **named)
 
@@ -146,7 +160,7 @@ def place_of(version: int, step: str, attempt: int) -> Place | None:
 
 def with_notes(text: str, notes: Sequence[str]) -> str:
     """Return a sentence of the timeline with what else is to be said of it."""
-    return f"{text}. {'. '.join(notes)}" if notes else text
+    return f"{text.removesuffix('.')}. {'. '.join(notes)}" if notes else text
 
 
 def _said(event: CallEvent) -> Outcomes:
@@ -155,6 +169,8 @@ def _said(event: CallEvent) -> Outcomes:
     return [*exact, *(Said(text) for text in event.words), *(each for each in event.outcomes if each == WRONG)]
 
 
-def _note_branch(call: Call, branch: Branch, place: Place, notes: Sequence[str], data: dict[str, Any]) -> None:
+def _note_branch(
+    call: Call, branch: Branch, place: Place, notes: Sequence[str], data: dict[str, Any], leg: Leg | None = None
+) -> None:
     text = f"Step {branch.step}: {branch.outcome}, on to {place.step.name}"
-    call.note(Kind.BRANCH, with_notes(text, notes), name=branch.outcome[:50], data=data)
+    call.note(Kind.BRANCH, with_notes(text, notes), name=branch.outcome[:50], data=data, leg=leg)

@@ -134,4 +134,4 @@ def _entry(calls: list[Call], key: str) -> TimelineEntry | None:
 
 
 def _before(leg: object) -> Before:
-    return Before(leg.outcome, leg.answered) if isinstance(leg, Leg) else Before()
+    return Before(leg.outcome, leg.answered, leg.ended) if isinstance(leg, Leg) else Before()

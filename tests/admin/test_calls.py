@@ -84,6 +84,50 @@ def test_filters_and_dates_narrow_the_list(admin_client: Client) -> None:
         assert list(admin_client.get(CALLS, chosen).context["cl"].queryset) == [call], chosen
 
 
+def make_call_out(**fields: Any) -> Call:
+    facts = {"direction": "outbound", "caller": NUMBER, "called": "442079460123", "number_text": NUMBER}
+    return make_call("out", **{**facts, **fields})
+
+
+def test_call_out_shows_whom_it_called(admin_client: Client) -> None:
+    call, _ = make_call_out(), make_call()
+    page = " ".join(admin_client.get(CALLS, {"q": "+44 20 7946 0123"}).content.decode().split())
+    callee = '<span class="phone"><span>44</span><span>20</span><span>7946</span><span>0123</span></span>'
+    assert f'{callee} <span class="quiet">call out</span>' in page
+    assert list(admin_client.get(CALLS, {"q": "+44 20 7946 0123"}).context["cl"].queryset) == [call]
+    assert list(admin_client.get(CALLS, {"direction": "outbound"}).context["cl"].queryset) == [call]
+    page = page_of(admin_client, call)
+    assert "<h1>Call to +44 20 7946 0123</h1>" in page
+    assert callee in page
+
+
+def test_call_out_whose_number_vonage_chooses_says_so(admin_client: Client) -> None:
+    make_call_out(caller="", number_text="")
+    assert "one of our numbers" in admin_client.get(CALLS).content.decode()
+
+
+def test_outcome_that_the_status_says_already_is_not_repeated(admin_client: Client) -> None:
+    make_call(outcome="completed")
+    assert admin_client.get(CALLS).content.decode().count('<span class="badge quiet">completed</span>') == 1
+
+
+def test_filters_are_words_and_numbers_as_people_read_them(admin_client: Client) -> None:
+    number = make_number(make_flow(ECHO), name="Desk")
+    make_call(number=number, flow=number.flow, outcome="")
+    make_call("other", outcome="not served")
+    filters = {each.title: each for each in admin_client.get(CALLS).context["cl"].filter_specs}
+    changes = admin_client.get(CALLS).context["cl"]
+    shown = {title: [str(each["display"]) for each in spec.choices(changes)] for title, spec in filters.items()}
+    assert shown["number"] == ["All", "+44 7700 900001 Desk", "none"]
+    assert shown["outcome"] == ["All", "none", "not served"]
+    assert shown["flow"] == ["All", "Echo", "none"]
+    assert "time" in shown
+    (undecided,) = admin_client.get(CALLS, {"outcome": ""}).context["cl"].queryset
+    assert undecided.number == number
+    counted = admin_client.get(CALLS, {"_facets": "True"}).content.decode()
+    assert "none (1)" in counted
+
+
 def test_list_of_50_calls_takes_as_many_queries_as_one_of_1(
     admin_client: Client, django_assert_num_queries: Any, django_assert_max_num_queries: Any
 ) -> None:
@@ -146,7 +190,8 @@ def test_calls_are_neither_added_nor_changed_nor_deleted(admin_client: Client) -
 
 def test_call_that_is_none_is_not_found(admin_client: Client) -> None:
     assert admin_client.get(f"{CALLS}77/change/").status_code == 404
-    assert admin_client.get(f"{CALLS}rubbish/change/").status_code == 404
+    for rubbish in ("rubbish", "²", "9" * 40):
+        assert admin_client.get(f"{CALLS}{rubbish}/change/").status_code == 404
 
 
 def test_recordings_play_only_for_those_who_may_listen(admin_client: Client) -> None:
@@ -203,6 +248,14 @@ def test_live_line_is_told_by_buttons(admin_client: Client, told: Told) -> None:
     assert told == [(line.pk, name, number, "admin") for name, number in names]
 
 
+def test_line_that_joined_the_call_says_so(admin_client: Client) -> None:
+    call = make_call(status="answered", ended=None)
+    line = make_line(call)
+    assert '<span class="quiet">step echo</span>' in page_of(admin_client, call)
+    Line.objects.filter(pk=line.pk).update(step="")
+    assert '<span class="quiet">joined the call</span>' in page_of(admin_client, call)
+
+
 def test_only_those_who_may_change_calls_command_lines(told: Told) -> None:
     call = make_call(status="answered", ended=None)
     line = make_line(call)
@@ -220,9 +273,9 @@ def test_wrong_commands_tell_nothing(admin_client: Client, told: Told) -> None:
     assert say(admin_client, line, command="explode").status_code == 400
     assert say(admin_client, line, call_id=other.pk, command="hang_up").status_code == 404
     assert admin_client.get(f"{CALLS}{call.pk}/lines/{line.pk}/command/").status_code == 405
-    assert messages(say(admin_client, line, command="play", version="77")) == [
-        "Choose the prompt that is to be played."
-    ]
+    for version in ("77", "²"):
+        page = say(admin_client, line, command="play", version=version)
+        assert messages(page) == ["Choose the prompt that is to be played."]
     Line.objects.update(state=Line.State.CLOSED)
     assert messages(say(admin_client, line, command="stop")) == ["The line is not live any more."]
     assert told == []

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from html import unescape
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
+from django.utils import timezone
 
+from callflows.admin.control import ACTS
 from callflows.models import Call, Leg
 from tests.admin.forms import messages, someone
 from tests.control.test_rooms import dial_step, in_a_room, make_joinable
@@ -39,6 +42,19 @@ def page_of(client: Client, call: Call) -> str:
 
 def say(client: Client, call: Call, do: str, **sent: Any) -> Any:
     return client.post(f"{CALLS}{call.pk}/control/", {"do": do, **sent}, follow=True)
+
+
+def problem(page: Any) -> tuple[str, str]:
+    """Return at which form of a page it stands that something was not done, and what it says."""
+    control = page.context["control"]
+    assert unescape(page.content.decode()).count(control["problem"]) == 1
+    return control["failed"], control["problem"]
+
+
+def confirmed(client: Client, call: Call, **sent: Any) -> dict[str, Any]:
+    """Ask to join; return what the page that asks back sends."""
+    page = say(client, call, "join", **sent)
+    return {**page.context["sent"], "once": page.context["once"]}
 
 
 @pytest.mark.parametrize(
@@ -96,52 +112,133 @@ def test_caller_is_transferred(admin_client: Client, call: Call, vonage: RestSer
     assert call.timeline.filter(text="Transfer to Meeting by admin").exists()
 
 
-@pytest.mark.parametrize(("sent", "may_speak"), [({}, None), ({"listen": "on"}, [])])
-def test_app_joins(
-    admin_client: Client, call: Call, vonage: RestServer, sent: dict[str, str], may_speak: list[str] | None
+@pytest.mark.parametrize(
+    ("sent", "told", "may_speak"),
+    [
+        ({}, "It hears everybody in the room, and everybody hears it.", None),
+        ({"listen": "on"}, "It hears everybody in the room, and nobody hears it.", []),
+    ],
+)
+def test_app_joins_once_it_was_said_that_this_costs_money(
+    admin_client: Client, call: Call, vonage: RestServer, sent: dict[str, str], told: str, may_speak: list[str] | None
 ) -> None:
-    assert "This is a call out, which costs money." in page_of(admin_client, call)
-    assert messages(say(admin_client, call, "join", app="echo", **sent)) == [DONE]
+    page = say(admin_client, call, "join", app="echo", **sent)
+    text = " ".join(page.content.decode().split())
+    assert "“Echo: callers hear themselves”" in text
+    assert told in text
+    assert "This costs money" in text
+    assert not vonage.asked
+    assert messages(say(admin_client, call, "join", **confirmed(admin_client, call, app="echo", **sent))) == [DONE]
     assert vonage.requests()[0][2]["ncco"][0].get("canSpeak") == may_speak
     assert call.lines.get().app == "echo"
 
 
-def test_playing_app_needs_its_prompt(admin_client: Client, call: Call, vonage: RestServer) -> None:
-    assert messages(say(admin_client, call, "join", app="play")) == [
-        "It was not done: choose the prompt that is to be played."
-    ]
+def test_second_click_calls_no_second_app(admin_client: Client, call: Call, vonage: RestServer) -> None:
+    sent = confirmed(admin_client, call, app="echo")
+    say(admin_client, call, "join", **sent)
+    page = say(admin_client, call, "join", **sent)
+    assert messages(page)[-1] == "It was called in already: it was not called again."
+    assert len(vonage.asked) == 1
+
+
+def test_who_changes_their_mind_finds_the_form_as_they_left_it(admin_client: Client, call: Call) -> None:
     version = make_prompt(name="Bell").newest
     assert version is not None
-    say(admin_client, call, "join", app="play", version=version.pk)
+    asked = say(admin_client, call, "join", app="play", version=version.pk, listen="on")
+    assert ", with the prompt Bell." in " ".join(asked.content.decode().split())
+    address = f"{CALLS}{call.pk}/change/?{asked.context['back']}"
+    assert address in unescape(asked.content.decode())
+    page = " ".join(admin_client.get(address).content.decode().split())
+    assert '<option value="play" selected>' in page
+    assert f'<option value="{version.pk}" selected>Bell' in page
+    assert 'name="listen" checked' in page
+
+
+def test_playing_app_needs_its_prompt(admin_client: Client, call: Call, vonage: RestServer) -> None:
+    sentence = "It was not done. Choose the prompt that is to be played."
+    assert problem(say(admin_client, call, "join", app="play")) == ("join", sentence)
+    version = make_prompt(name="Bell").newest
+    assert version is not None
+    say(admin_client, call, "join", **confirmed(admin_client, call, app="play", version=version.pk))
     assert call.lines.get().settings["prompt"]["version"] == version.pk
 
 
-@pytest.mark.parametrize(
-    ("do", "sent", "sentence"),
-    [
-        ("transfer", {"flow": "77"}, "choose the flow that the caller is to enter"),
-        ("talk", {"text": ""}, "expected a text of 1 to 1500 characters, got 0"),
-        ("join", {"app": "sing"}, "expected one of the apps echo, play, record, got 'sing'"),
-    ],
-)
-def test_mistakes_are_sentences(
-    admin_client: Client, call: Call, vonage: RestServer, do: str, sent: dict[str, str], sentence: str
-) -> None:
-    assert messages(say(admin_client, call, do, **sent)) == [f"It was not done: {sentence}."]
+def test_joining_needs_the_permission_to_place_calls_too(call: Call, vonage: RestServer) -> None:
+    operator = someone("view_call", "control_call")
+    assert "End the call" in page_of(operator, call)
+    assert "Join the call" not in page_of(operator, call)
+    assert say(operator, call, "join", app="echo").status_code == 403
+    caller = someone("view_call", "control_call", "place_call", name="ben")
+    assert "Join the call" in page_of(caller, call)
+    sent = confirmed(caller, call, app="echo")
+    assert say(operator, call, "join", **sent).status_code == 403
     assert not vonage.asked
 
 
-def test_refusal_of_vonage_is_told(admin_client: Client, call: Call, vonage: RestServer) -> None:
+@pytest.mark.parametrize(
+    ("do", "sent", "form", "sentence"),
+    [
+        ("transfer", {"flow": "77"}, "transfer", "Choose the flow that the caller is to enter."),
+        ("transfer", {"flow": "²"}, "transfer", "Choose the flow that the caller is to enter."),
+        ("play", {"version": "9" * 5000}, "prompt", "Choose the prompt that is to be played."),
+        ("talk", {"text": ""}, "text", "Expected a text of 1 to 1500 characters, got 0."),
+        ("digits", {"digits": "12x"}, "keys", "Expected keys 0 to 9, *, # and p for a pause, got '12x'."),
+        ("join", {"app": "sing"}, "join", "Expected one of the apps echo, play, record, got 'sing'."),
+    ],
+)
+def test_mistakes_are_sentences_at_their_forms(
+    admin_client: Client, call: Call, vonage: RestServer, do: str, sent: dict[str, str], form: str, sentence: str
+) -> None:
+    assert problem(say(admin_client, call, do, **sent)) == (form, f"It was not done. {sentence}")
+    assert not vonage.asked
+
+
+def test_refusal_of_vonage_is_told_and_nothing_typed_is_lost(
+    admin_client: Client, call: Call, agent: Leg, vonage: RestServer
+) -> None:
     vonage.answer = lambda asked: Reply(404)
-    (message,) = messages(say(admin_client, call, "mute"))
-    assert message.startswith("It was not done: Vonage does not know this leg: it may have ended")
-    assert call.timeline.filter(kind="problem", text__startswith="Mute by admin failed").exists()
+    sent = {"text": "It's <Anna>", "language": "de-DE", "leg": agent.pk}
+    page = say(admin_client, call, "talk", **sent)
+    form, sentence = problem(page)
+    assert form == "text"
+    assert sentence.startswith("It was not done. Vonage does not know this leg: it may have ended")
+    text = " ".join(page.content.decode().split())
+    assert 'value="It&#x27;s &lt;Anna&gt;"' in text
+    assert 'value="de-DE"' in text
+    assert f'<option value="{agent.pk}" selected>' in text
+    assert call.timeline.filter(kind="problem", text__contains=" by admin failed").exists()
+
+
+def test_what_may_have_been_done_is_not_called_undone(admin_client: Client, call: Call, vonage: RestServer) -> None:
+    vonage.answer = lambda asked: Reply(broken=True)
+    _, sentence = problem(say(admin_client, call, "digits", digits="1"))
+    assert sentence.startswith("The connection to Vonage broke: ")
+    assert sentence.endswith("It may have been done all the same: look at the timeline before you try again.")
+
+
+def test_call_that_ended_meanwhile_says_so(admin_client: Client, call: Call, vonage: RestServer) -> None:
+    Call.objects.update(status="completed")
+    page = say(admin_client, call, "mute")
+    assert "It was not done. The call has ended." in page.content.decode()
+    assert not vonage.asked
+
+
+def test_party_stays_chosen(admin_client: Client, call: Call, agent: Leg) -> None:
+    page = say(admin_client, call, "mute", leg=agent.pk)
+    assert f'<option value="{agent.pk}" selected>' in page.content.decode()
+
+
+def test_audio_socket_is_named_by_its_app(admin_client: Client, call: Call) -> None:
+    leg = call.legs.create(uuid="socket", kind="websocket", called="wss://x.example/socket/a/b", direction="outbound")
+    call.lines.create(leg=leg, step="echo", app="echo", expires=timezone.now())
+    assert f'<option value="{leg.pk}">audio socket: echo</option>' in page_of(admin_client, call)
 
 
 def test_only_those_who_may_control_calls_do(call: Call, vonage: RestServer) -> None:
     reader = someone("view_call", "change_call", "place_call")
     assert "End the call" not in page_of(reader, call)
-    assert say(reader, call, "end").status_code == 403
+    for do in ACTS:
+        assert say(reader, call, do, app="echo").status_code == 403
     operator = someone("view_call", "control_call", name="ben")
     assert "End the call" in page_of(operator, call)
     assert say(operator, call, "end").status_code == 200

@@ -33,6 +33,18 @@ def test_failed_job_is_tried_again_from_its_page(admin_client: Client) -> None:
     assert "Try again" not in response.content.decode()
 
 
+def test_list_says_in_words_what_is_done_and_leads_to_the_call(admin_client: Client) -> None:
+    job = make_job()
+    Job.objects.update(kind="fetch_recording", arguments={"call": 7})
+    for page in (admin_client.get(JOBS), admin_client.get(f"{JOBS}{job.pk}/change/")):
+        text = page.content.decode()
+        assert "fetch recording" in text
+        assert '<a href="/admin/callflows/call/7/change/">call 7</a>' in text
+    (kinds,) = [each for each in admin_client.get(JOBS).context["cl"].filter_specs if each.title == "kind"]
+    assert [each["display"] for each in kinds.choices(admin_client.get(JOBS).context["cl"])][1:] == ["fetch recording"]
+    assert len(admin_client.get(JOBS, {"kind": "fetch_recording"}).context["cl"].queryset) == 1
+
+
 def test_failed_jobs_are_tried_again_from_the_list(admin_client: Client) -> None:
     jobs = [make_job(), make_job(), make_job("done")]
     chosen = {"action": "try_again", "_selected_action": [job.pk for job in jobs]}

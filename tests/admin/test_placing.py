@@ -11,7 +11,7 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from callflows.models import Call, PhoneNumber
+from callflows.models import Call, PhoneNumber, SeenToken
 from tests.admin.forms import messages, someone
 from tests.make import NUMBER, make_flow, make_number, talk
 from tests.rest_server import CREATED, Reply, RestServer, payload
@@ -86,17 +86,24 @@ def test_second_click_places_no_second_call(admin_client: Client, number: PhoneN
 def test_nobody_is_called_without_being_asked(
     admin_client: Client, number: PhoneNumber, vonage: RestServer, once: str
 ) -> None:
-    page = admin_client.post(PLACE, asked(number, once=once), follow=True)
-    assert "Nobody was called" in messages(page)[0]
+    page = admin_client.post(PLACE, asked(number, once=once))
+    assert "Nobody was called" in page.context["problem"]
     assert not vonage.asked
 
 
-def test_question_does_not_stand_open_for_ever(admin_client: Client, number: PhoneNumber, vonage: RestServer) -> None:
+def test_question_stands_open_no_longer_than_its_answer_is_remembered(
+    admin_client: Client, number: PhoneNumber, vonage: RestServer
+) -> None:
     sent = confirmed(admin_client, number)
-    with time_machine.travel(timezone.now() + timedelta(minutes=31)):
-        page = admin_client.post(PLACE, sent, follow=True)
-    assert "stood open for too long" in messages(page)[0]
-    assert not vonage.asked
+    with time_machine.travel(timezone.now() + timedelta(minutes=9), tick=False):
+        admin_client.post(PLACE, sent)
+    for minutes in (10, 19):
+        with time_machine.travel(timezone.now() + timedelta(minutes=minutes, seconds=5), tick=False):
+            SeenToken.objects.forget(timezone.now())
+            page = admin_client.post(PLACE, sent)
+            assert "stood open for too long" in page.context["problem"]
+    assert 'value="+44 7700 900222"' in page.content.decode()
+    assert len(vonage.asked) == 1
 
 
 def test_one_can_change_ones_mind(admin_client: Client, number: PhoneNumber, vonage: RestServer) -> None:
@@ -108,7 +115,7 @@ def test_one_can_change_ones_mind(admin_client: Client, number: PhoneNumber, von
 @pytest.mark.parametrize(
     ("changed", "field", "error"),
     [
-        ({"to": "bob"}, "to", "expected a number such as 447700900123, sip:..., wss://..., or user:NAME, got 'bob'"),
+        ({"to": "bob"}, "to", "Expected a number such as 447700900123, sip:..., wss://..., or user:NAME, got 'bob'."),
         ({"flow": "77"}, "flow", "Select a valid choice. That choice is not one of the available choices."),
         ({"ring": "121"}, "ring", "Ensure this value is less than or equal to 120."),
     ],
@@ -121,14 +128,31 @@ def test_mistakes_stand_at_their_fields(
     assert not vonage.asked
 
 
-def test_refusal_of_vonage_is_told(admin_client: Client, number: PhoneNumber, vonage: RestServer) -> None:
+def test_refusal_of_vonage_is_told_and_nothing_typed_is_lost(
+    admin_client: Client, number: PhoneNumber, vonage: RestServer
+) -> None:
     vonage.answer = lambda asked: Reply(401, payload("error_401"))
-    page = admin_client.post(PLACE, confirmed(admin_client, number), follow=True)
-    assert messages(page)[0].startswith("The call was not placed: Vonage refused our token")
+    sender = make_number(make_flow(talk("hello"), name="Other"), "447700900002", name="Desk")
+    sent = {"ring": "45", "sender": sender.pk}
+    page = admin_client.post(PLACE, confirmed(admin_client, number, **sent))
+    assert page.context["problem"].startswith("The call was not placed. Vonage refused our token")
+    text = page.content.decode()
+    for typed in ('value="+44 7700 900222"', 'value="45"', f'<option value="{sender.pk}" selected>+44 7700 900002'):
+        assert typed in text
     assert Call.objects.get().outcome == "failed"
+
+
+def test_call_of_which_nobody_knows_is_not_called_unplaced(
+    admin_client: Client, number: PhoneNumber, vonage: RestServer
+) -> None:
+    vonage.answer = lambda asked: Reply(broken=True)
+    page = admin_client.post(PLACE, confirmed(admin_client, number))
+    assert page.context["problem"].startswith("The connection to Vonage broke: ")
+    assert "It may ring all the same" in page.context["problem"]
+    assert Call.objects.get().live
 
 
 def test_page_says_when_no_call_can_be_placed(admin_client: Client, settings: Settings) -> None:
     assert "No call can be placed" not in admin_client.get(PLACE).content.decode()
     settings.PUBLIC_URL = ""
-    assert "No call can be placed now: PUBLIC_URL is not set" in admin_client.get(PLACE).content.decode()
+    assert "No call can be placed now. PUBLIC_URL is not set" in admin_client.get(PLACE).content.decode()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from random import Random
 from typing import Any
 
 from hypothesis import strategies as st
@@ -144,3 +145,47 @@ def worlds(draw: st.DrawFn) -> World:
                     story.dial(*how)
         story.status("completed")
     return world
+
+
+# By chance alone, for tests that tell whole servers: a few worlds, the same ones each time.
+Way = tuple[World, list[Told | int]]
+
+
+def way_of(chance: Random) -> Way:
+    """Return a world of two callers who meet in a room more often than not, and an order in which its events come."""
+    world = World(answered=[chance.random() < 0.7 for _ in range(2)])
+    for caller in range(2):
+        story = Story(world, caller)
+        for word in ("started", "ringing", "answered"):
+            story.status(word, 0 if word == "ringing" else 700)
+        if chance.random() < 0.7:
+            story.move(SHARED)
+        for _ in range(chance.randint(1, 4)):
+            act(story, chance)
+        story.status("completed")
+    way: list[Told | int] = chance.sample([*world.told, *chance.choices(world.told, k=5)], len(world.told) + 5)
+    for caller, answered in enumerate(world.answered):
+        if answered:
+            # Addresses that name a call come into being with its answer.
+            named = [
+                at
+                for at, each in enumerate(way)
+                if isinstance(each, Told) and (each.caller, each.named) == (caller, True)
+            ]
+            way.insert(chance.randint(0, min(named, default=len(way))), caller)
+    return world, way
+
+
+def act(story: Story, chance: Random) -> None:
+    named = chance.random() < 0.5
+    match chance.choice(["move", "press", "room", "room", "dial"]):
+        case "move":
+            story.move(chance.choice([SHARED, SHARED, f"CON-own-{story.caller}", f"CON-{story.caller}"]))
+        case "press":
+            story.press(named)
+        case "room":
+            story.tell_of_room(chance.randrange(4), named)
+        case "dial":
+            outcome = chance.choice(["", "", "busy", "unanswered", "disconnected", "machine"])
+            to = chance.choice(["447700900222", "wss://app.example.com/socket"])
+            story.dial(outcome, named, to, chance.random() < 0.5)

@@ -236,6 +236,8 @@ def test_number_that_json_does_not_have_is_refused(number: float) -> None:
 
 def test_number_that_json_does_not_have_is_told_once() -> None:
     assert only({**TALK, "level": float("nan")}) == ("$[0].level", "error", "expected a number, got nan")
+    # Beyond what wait takes as well, but that is no longer the point.
+    assert only({"action": "wait", "timeout": float("inf")})[:2] == ("$[0].timeout", "error")
 
 
 def test_half_of_a_surrogate_pair_is_warned_of() -> None:

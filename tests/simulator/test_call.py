@@ -375,10 +375,23 @@ def test_a_caller_may_hang_up_before_the_answer() -> None:
     assert (call.leg.status, call.leg.answered) == ("completed", None)
 
 
-def test_an_action_that_the_fake_caller_cannot_run_is_a_refusal() -> None:
-    document = [{"action": "connect", "endpoint": [{"type": "phone", "number": "447700900222"}]}]
-    call = World(document, fallback=GOODBYE).run(caller())
-    assert call.refusals
+@pytest.mark.parametrize(
+    ("action", "sentence"),
+    [
+        (
+            {"action": "connect", "endpoint": [{"type": "phone", "number": "447700900222"}]},
+            "connect: the fake caller reaches no endpoint of type 'phone'",
+        ),
+        (
+            {"action": "conversation", "name": "room"},
+            "conversation: the fake caller does only talk, stream, input, record, connect",
+        ),
+    ],
+)
+def test_an_action_that_the_fake_caller_cannot_run_is_a_refusal(action: dict[str, Any], sentence: str) -> None:
+    call = World([action], fallback=GOODBYE).run(caller())
+    assert call.refusals == [sentence]
+    assert call.leg.status == "completed"
 
 
 def test_echo_keeps_the_order_of_everything() -> None:

@@ -20,11 +20,13 @@ from django.db import connection
 from django.test import Client, override_settings
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from pytest_django import Settings
 
-from callflows.models import Call, HeaderSet, Line, Refusal, SocketRefused, TimelineEntry
+from callflows.models import Application, Call, HeaderSet, Line, Refusal, SocketRefused, TimelineEntry
 from callflows.webhooks import answering
 from tests.make import CALLER, ECHO, NUMBER, ROOM, UUID, ask, make_flow, make_number, make_prompt, streamed, talk, tell
 from tests.services import wait_until
+from tests.signing import APPLICATION, KEY, SECRET, bearer
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -171,6 +173,42 @@ def safe_reason(ncco: Any) -> str:
 
 def test_unknown_number_gets_the_safe_ncco(client: Client) -> None:
     assert "No phone number 447700900099 is configured" in safe_reason(ask(client, to="447700900099"))
+
+
+def test_request_without_a_number_is_told_in_whole_sentences(client: Client) -> None:
+    client.get("/webhooks/answer", {"uuid": UUID, "conversation_uuid": ROOM, "headers": "none"})
+    assert TimelineEntry.objects.get().text == (
+        "What was called is no phone number, and no application is configured: the safe NCCO was served. "
+        "headers: expected JSON, got text, which is kept as it came"
+    )
+
+
+def test_application_whose_callers_bring_no_number_is_the_only_one(client: Client) -> None:
+    app = {"from_user": "alice", "to": "", "uuid": UUID, "conversation_uuid": ROOM}
+    for name in ("one", "two"):
+        Application.objects.create(name=name, application_id=name, flow=make_flow(talk("hello"), name=name))
+    assert client.get("/webhooks/answer", app).json() == live_settings.SAFE_NCCO
+    (entry,) = TimelineEntry.objects.all()
+    assert "of several applications the webhook names none" in entry.text
+    Application.objects.filter(name="one").delete()
+    assert client.get("/webhooks/answer", {**app, "uuid": "b" * 32}).json() == [{"action": "talk", "text": "Hello"}]
+    Application.objects.update(flow=None)
+    assert client.get("/webhooks/answer", {**app, "uuid": "c" * 32}).json() == live_settings.SAFE_NCCO
+    assert (
+        TimelineEntry.objects.latest("pk").text
+        == "Nothing to serve: application two has no flow. The safe NCCO was served."
+    )
+
+
+def test_application_that_signed_answers_its_callers(client: Client, settings: Settings) -> None:
+    settings.SIGNATURE_SECRETS = {KEY: [SECRET]}
+    for name in (APPLICATION, "another"):
+        flow = make_flow(talk("hello", f"Hello from {name}"), name=name)
+        Application.objects.create(name=name, application_id=name, flow=flow)
+    app = {"from_user": "alice", "uuid": UUID, "conversation_uuid": ROOM}
+    headers = {"Authorization": bearer(json.dumps(app).encode())}
+    reply = client.post("/webhooks/answer", json.dumps(app), content_type="application/json", headers=headers)
+    assert reply.json() == [{"action": "talk", "text": f"Hello from {APPLICATION}"}]
 
 
 def test_flow_without_version_gets_the_safe_ncco(client: Client) -> None:

@@ -19,7 +19,8 @@ from callflows.admin.asking import key_of
 from callflows.admin.filters import When
 from callflows.admin.readonly import ReadOnly
 from callflows.admin.show import duration, moment
-from callflows.models import Call, Line, Recording
+from callflows.models import Call, Line, Recording, TimelineEntry
+from callflows.models.recordings import TIMING_KIND
 from callflows.payloads.transcript import sentences
 
 
@@ -27,7 +28,8 @@ from callflows.payloads.transcript import sentences
 class Shown:
     """A recording as a call's page shows it. ``kind`` is empty without a file.
 
-    ``said`` are time, channel and text of each sentence; ``several`` channels are named.
+    ``said`` are time, channel and text of each sentence; ``several`` channels are named. ``timing`` says how the frames
+    of an audio socket came, ``gaps`` when and for how long none did, and whether that was our own doing.
     """
 
     pk: int
@@ -37,14 +39,20 @@ class Shown:
     transcribed: bool
     several: bool
     said: list[tuple[str, int, str]]
+    timing: list[tuple[str, str]]
+    gaps: list[tuple[str, str, bool]]
+    timing_kind: str
 
 
 def shown(call: Call) -> list[Shown]:
     """Return the recordings of a call, whoever made them."""
-    return [_shown(each) for each in call.recordings.select_related("line")]
+    # Measured when it was kept, and told on the timeline then.
+    kept = call.timeline.filter(kind=TimelineEntry.Kind.RECORDING, line__isnull=False)
+    timings = {each.data.get("recording"): each.data.get("timing") for each in kept}
+    return [_shown(each, timings.get(each.pk) or {}) for each in call.recordings.select_related("line")]
 
 
-def _shown(recording: Recording) -> Shown:
+def _shown(recording: Recording, timing: dict[str, Any]) -> Shown:
     line, said = recording.line, sentences(recording.transcript)
     return Shown(
         pk=recording.pk,
@@ -54,7 +62,25 @@ def _shown(recording: Recording) -> Shown:
         transcribed=recording.transcript is not None,
         several=len({each.channel for each in said}) > 1,
         said=[(duration(each.seconds), each.channel, each.text) for each in said],
+        timing=_timing(timing),
+        gaps=[(duration(gap["at"]), f"{gap['ms']:,.0f} ms", gap["ours"]) for gap in timing.get("longest", ())],
+        timing_kind=TIMING_KIND if timing else "",
     )
+
+
+def _timing(timing: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return how the frames came, as words and figures."""
+    if not timing:
+        return []
+    lag, ours = timing["lag"], timing["ours"]
+    return [
+        ("Frames", f"{timing['frames']:,}"),
+        ("Latest frame", f"{timing['late']:,.0f} ms late"),
+        ("Jitter", f"{timing['jitter']:.1f} ms, in the worst second {timing['worst_jitter']:,.0f} ms"),
+        ("Gaps over 60 ms", f"{timing['gaps']:,}" + (f", {ours:,} of them ours" if ours else "")),
+        ("Bursts", f"{timing['bursts']:,}" + (f", up to {timing['burst']:,} frames" if timing["bursts"] else "")),
+        ("Our own lag", "not measured" if lag is None else f"{lag:,.0f} ms at most"),
+    ]
 
 
 def place(line: Line) -> str:

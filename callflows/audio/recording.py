@@ -182,7 +182,7 @@ class TwoTracks:
         self._end_stall(now, final)
         ready = self._count - self._start
         if self._run >= 0 and self._count - self._run <= ANSWER_FRAMES and not final:
-            ready = self._run - self._start
+            ready = min(ready, self._run - self._start)
         sizes = [self._block] * (ready // self._block)
         if final and ready % self._block:
             sizes.append(ready % self._block)

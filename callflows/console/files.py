@@ -18,11 +18,12 @@ from django.views.decorators.http import require_safe
 
 from callflows.models import PromptVersion, Recording
 from callflows.models.prompts import sound_version
+from callflows.models.recordings import TIMING_KIND
 from callflows.threads import Threads
 
 BLOCK = 64 * 1024
 # By the kind of file, which we know by its content: what others call it counts for nothing.
-TYPES = {".wav": "audio/wav", ".mp3": "audio/mpeg", ".ogg": "audio/ogg"}
+TYPES = {".wav": "audio/wav", ".mp3": "audio/mpeg", ".ogg": "audio/ogg", f".{TIMING_KIND}": "application/jsonl"}
 _THREADS = Threads("files", 4)
 
 
@@ -52,12 +53,13 @@ def prompt(request: HttpRequest, version: int) -> HttpResponseBase:
 @require_safe
 @staff_member_required
 def recording(request: HttpRequest, recording: int, kind: str) -> HttpResponseBase:
-    """A recording for the page that plays it; ``kind`` is its file's."""
+    """A recording for the page that plays it, or what was measured beside it; ``kind`` is the file's."""
     _demand(request, "callflows.listen_recording")
     found = get_object_or_404(Recording, pk=recording)
-    if not found.file or found.kind != kind:
+    name = found.timing_name if kind == TIMING_KIND else str(found.file.name) if found.kind == kind else ""
+    if not found.file or not name:
         raise Http404("this recording has no such file")
-    return _private(ranged(request, str(found.file.name)))
+    return _private(ranged(request, name))
 
 
 def _demand(request: HttpRequest, permission: str) -> None:

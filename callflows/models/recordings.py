@@ -29,6 +29,8 @@ from callflows.models.parts import Whole
 log = logging.getLogger(__name__)
 
 FOLDER = "recordings/kept"
+# The ending of what was measured beside a line's sound.
+TIMING_KIND = "jsonl"
 # A file that is being started gets its name and its lock within milliseconds; after so long its writer is dead.
 STARTING_SECONDS = 60.0
 

@@ -139,6 +139,8 @@ class Outbox:
             # What was asked before it, and not answered, was dropped by `clear`.
             self._asked = {each: where for each, where in self._asked.items() if each > number}
             self.pacer.played(place, self._clock())
+            if self.tracks is not None:
+                self.tracks.answered(self.pacer.total - place)
         elif mark := self._marks.pop(_number(payload, "mark"), None):
             self.pacer.played(mark.place, self._clock())
             mark.settle(True)

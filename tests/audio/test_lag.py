@@ -22,21 +22,22 @@ def run(lag: Lag, start: float, seconds: float, hang: float = 0.0, every: float 
 def test_loop_on_time_is_well() -> None:
     lag = Lag(0.0)
     run(lag, 0.0, 60)
-    assert (lag.overloaded, lag.p99) == (False, pytest.approx(0, abs=1e-6))
+    assert not lag.overloaded
+    assert lag.p99 < 1e-6
 
 
 def test_five_seconds_of_lag_refuse_and_five_good_ones_take_calls_again() -> None:
     lag = Lag(0.0)
     now = run(lag, 0.0, 10)
     now = run(lag, now, 3.9, hang=0.05, every=0.2)
-    assert not lag.overloaded
+    seen = [lag.overloaded]
     now = run(lag, now, 2.2, hang=0.05, every=0.2)
-    assert lag.overloaded
+    seen.append(lag.overloaded)
     assert 0.02 < lag.p99 <= 0.051
     now = run(lag, now, 4.5)
-    assert lag.overloaded
+    seen.append(lag.overloaded)
     run(lag, now, 1.6)
-    assert not lag.overloaded
+    assert [*seen, lag.overloaded] == [False, True, True, False]
 
 
 def test_one_hang_refuses_nobody_however_long_it_is_while_it_lasts_less_than_all_windows() -> None:

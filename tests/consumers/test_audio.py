@@ -255,8 +255,6 @@ async def test_error_in_the_path_of_a_frame_is_an_outcome_too(echo: str) -> None
 async def test_recording_is_kept_with_its_call(client: Client) -> None:
     path = await sync_to_async(path_of)(client, ("message", "connect", {"app": "record", "settings": {"beep": False}}))
     async with socket(path) as vonage:
-        message = json.loads((await vonage.receive_output(5))["text"])
-        await vonage.send_json_to({"event": "websocket:notify", "payload": message["payload"]})
         await noted("Begins")
         for value in range(50):
             await vonage.send_to(bytes_data=frame(value))

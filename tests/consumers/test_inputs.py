@@ -104,7 +104,7 @@ async def test_abrupt_loss_is_told_from_a_close(echo: str, code: int, text: str)
 async def test_frames_that_vonage_did_not_read_are_told_and_so_is_the_end_of_it(echo: str) -> None:
     vonage = WebsocketCommunicator(application, echo)
     peer: dict[str, Any] = {"dropped": 0}
-    vonage.scope["callflows.peer"] = peer
+    vars(vonage)["scope"] |= {"callflows.peer": peer}
     await vonage.connect(timeout=5)
     await vonage.send_json_to(HELLO)
     await noted("Open")

@@ -41,7 +41,7 @@ def lag() -> Iterator[Lag]:
 
 
 def path_of(connect: dict[str, Any]) -> str:
-    return urlsplit(connect["endpoint"][0]["uri"]).path
+    return urlsplit(str(connect["endpoint"][0]["uri"])).path
 
 
 def feed(lag: Lag, start: float, seconds: float, late: float) -> float:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import threading
+import tracemalloc
 import wave
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -12,9 +15,12 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from callflows.audio.wavfile import is_locked
-from callflows.sockets.record import RecordSettings, record
-from tests.sockets.far import FMT, Far, in_virtual_time, now, numbered, texts
+from callflows.audio.timing import TimingFile, summarize, timing_path
+from callflows.audio.wavfile import WavFile, is_locked
+from callflows.sockets import recorder
+from callflows.sockets.record import APP, RecordSettings, record
+from callflows.sockets.registry import outcomes
+from tests.sockets.far import FMT, TURN, Far, in_virtual_time, now, numbered, texts
 
 LOUD = (8000).to_bytes(2, "little") * FMT.frame_samples
 
@@ -56,11 +62,11 @@ def channels(path: Path) -> tuple[list[int], list[int]]:
 
 @in_virtual_time
 async def test_recording_begins_when_prompt_and_beep_were_heard(path: Path) -> None:
-    far = far_at(path, voice=numbered(3000), prompt={"version": 1})
+    far = far_at(path, voice=numbered(3000), prompt={"version": 1, "name": "the greeting"})
     app = asyncio.create_task(record(far.line))
     await far.run(2)
     assert not exists(path)
-    assert texts(far.line) == []
+    assert texts(far.line) == ["Playing the greeting"]
     await far.run(1)
     far.press("#")
     await far.until(app, 1)
@@ -186,3 +192,149 @@ async def test_recording_never_overwrites_another(path: Path) -> None:
 def test_settings_that_make_no_sense_are_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         RecordSettings.model_validate(settings)
+
+
+@in_virtual_time
+async def test_beep_comes_once_the_prompt_was_played(path: Path) -> None:
+    far = far_at(path, prompt={"version": 1})
+    app = asyncio.create_task(record(far.line))
+    while sum(isinstance(each, bytes) for each in far.sent) <= 100:
+        await far.run(TURN)
+    assert far.heard == numbered(100)
+    await far.run(1)
+    assert "Begins" in texts(far.line)
+    await far.hang_up(app)
+
+
+@in_virtual_time
+async def test_prompt_that_an_operator_replaces_is_followed_by_the_beep_all_the_same(path: Path) -> None:
+    far = far_at(path, prompt={"version": 1})
+    app = asyncio.create_task(record(far.line))
+    await far.run(1)
+    far.line.clear()
+    far.line.play(b"".join(numbered(50, start=5000)))
+    await far.run(0.9)
+    assert "Begins" not in texts(far.line)
+    await far.run(1.5)
+    assert far.heard.count(numbered(1, start=5049)[0]) == 1
+    assert len([frame for frame in far.heard if frame not in set(numbered(100)) | set(numbered(50, start=5000))]) > 5
+    assert "Begins" in texts(far.line)
+    await far.hang_up(app)
+
+
+@in_virtual_time
+async def test_key_pressed_during_the_prompt_ends_nothing(path: Path) -> None:
+    far = far_at(path, prompt={"version": 1})
+    app = asyncio.create_task(record(far.line))
+    await far.run(1)
+    far.press("#")
+    await far.run(4)
+    assert not app.done()
+    far.press("#")
+    await far.until(app, 1)
+    assert app.result() == "key"
+
+
+@in_virtual_time
+async def test_settings_that_do_not_fit_are_told_before_anything_is_said(path: Path) -> None:
+    far = far_at(path, prompt=7)
+    app = asyncio.create_task(record(far.line))
+    await far.run(1)
+    with pytest.raises(ValueError, match="prompt 7 has no version"):
+        await app
+    far = far_at(path, end_key="##", beep=False)
+    with pytest.raises(ValueError, match="its settings do not fit: end_key"):
+        await record(far.line)
+    assert not exists(path)
+
+
+def test_each_end_is_offered_as_a_branch() -> None:
+    assert APP.outcomes == ("key", "silence", "limit")
+    assert set(APP.outcomes) <= set(outcomes()["record"])
+
+
+@in_virtual_time
+async def test_how_the_frames_came_is_written_beside_the_sound(path: Path) -> None:
+    far = far_at(path, voice=numbered(3000), beep=False)
+    app = asyncio.create_task(record(far.line))
+    await far.run(3)
+    assert len(lines_of(path)) == 2, "each second that is over"
+    # Our own end stands still for half a second: what comes then comes at once.
+    await asyncio.sleep(0.5)
+    await far.run(2)
+    far.press("#")
+    await far.until(app, 1)
+    assert {each.stat().st_mode & 0o777 for each in folder_of(path)} == {0o600}
+    found = summarize(timing_path(path))
+    assert (found.gaps, found.ours, found.bursts, found.lag) == (1, 0, 1, None)
+    assert found.frames == pytest.approx(275, abs=2)
+    assert found.longest[0]["ms"] == pytest.approx(510, abs=15)
+    assert found.burst >= 25
+
+
+def lines_of(path: Path) -> list[Any]:
+    return [json.loads(line) for line in timing_path(path).read_text().splitlines()]
+
+
+def folder_of(path: Path) -> list[Path]:
+    return list(path.parent.iterdir())
+
+
+@in_virtual_time
+async def test_recording_takes_no_memory_however_long_it_is(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = list[int]()
+    monkeypatch.setattr(WavFile, "write", lambda self, block: written.append(len(block)))
+    far = Far(recording=path, settings={"beep": False, "max_seconds": 7200})
+    app = asyncio.create_task(record(far.line))
+    await far.run(100)
+    tracemalloc.start()
+    await far.run(100)
+    before, _ = tracemalloc.get_traced_memory()
+    await far.run(400)
+    after, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    # 400 s of two channels are 12.8 MB.
+    assert after - before < 100_000
+    assert sum(written) == pytest.approx(600 * 32000, rel=0.01)
+    await far.hang_up(app)
+
+
+@pytest.mark.parametrize("broken", [WavFile, TimingFile])
+@in_virtual_time
+async def test_disk_that_is_full_ends_the_app_with_its_error_and_keeps_what_there_is(
+    path: Path, monkeypatch: pytest.MonkeyPatch, broken: type
+) -> None:
+    far = far_at(path, voice=numbered(3000), beep=False)
+    app = asyncio.create_task(record(far.line))
+    await far.run(3)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(broken, "write", full)
+    await far.run(1)
+    with pytest.raises(OSError, match="No space left"):
+        await app
+    assert far.line.tracks is None
+    assert not is_locked(path)
+    assert len(channels(path)[0]) >= 100
+
+
+async def test_disk_that_hangs_ends_the_recording_instead_of_filling_the_memory(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hangs = threading.Event()
+    monkeypatch.setattr(recorder, "DISK_SECONDS", 0.2)
+    monkeypatch.setattr(WavFile, "write", lambda self, block: hangs.wait(30) if block else None)
+    far = far_at(path, voice=numbered(3000), beep=False)
+    app = asyncio.create_task(record(far.line))
+    async with asyncio.timeout(20):
+        while not app.done():
+            await far.run(0.1)
+    with pytest.raises(TimeoutError, match=r"the disk took no recording for 0\.2 s"):
+        await app
+    assert is_locked(path)
+    hangs.set()
+    async with asyncio.timeout(20):
+        while is_locked(path):
+            await asyncio.sleep(0.01)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import math
 import os
-import random
 import re
 import signal
 import sqlite3
@@ -15,198 +13,33 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter, deque
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import linear_regression, mean
 from typing import Any
 
-import numpy as np
-import uvloop
-
 from benchmarks.echo import allow_many_sockets, machine
-from benchmarks.harness.servers import BASE_DIR, CALLER, BenchError, Cores, Server, Site, kept_on, new_site, started
-from callflows.simulator.call import Call
-from callflows.simulator.caller import Caller, Press
-from callflows.simulator.courier import Site as Webhooks
-from callflows.simulator.dial import Dial
-from callflows.simulator.driver import Driver
-from callflows.simulator.effects import Heard, Note, Said
-from callflows.simulator.sound import Voice
+from benchmarks.harness.mixed import KINDS
+from benchmarks.harness.servers import BASE_DIR, BenchError, Cores, Server, Site, kept_on, new_site, started
 
-# The demo's numbers. Each slot keeps to one kind, so that the mix, and the memory that it takes, stays the same.
-KINDS = {
-    "echo": "447700900001",
-    "echo at 8 kHz": "447700900005",
-    "play": "447700900002",
-    "record": "447700900003",
-    "menu": "447700900006",
-    "menu of webhooks": "447700900004",
-}
-ECHOES = ("echo", "echo at 8 kHz")
-SHORTEST, LONGEST = 5.0, 40.0
-# One call in four is lost without a word, as when a network breaks.
-LOST_SHARE = 0.25
-# Echoes that may be on their way when a call ends: half a second of them.
-ON_THE_WAY = 25
 SAMPLE_SECONDS = 5.0
 WARM_UP_SECONDS = 120.0
 # What may grow after the warm-up. Calls of different lengths have a few files more or less open, and each prompt one.
 MOST_MEGABYTES, MOST_DESCRIPTORS = 1.0, 8.0
-LEVEL = re.compile(r"^\S+Z (WARNING|ERROR|CRITICAL) ")
-
-
-# The load, in a process of its own.
-
-
-@dataclass(eq=False)
-class FragileCall(Call):
-    """A call whose sockets are lost without a word when it ends, if it is ``lost_by_network``."""
-
-    lost_by_network: bool = False
-
-    def hang_up(self) -> None:
-        if self.lost_by_network and not self.ended:
-            for socket in self.sockets.values():
-                socket.close(self, abort=True)
-        super().hang_up()
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What came of one call; ``at`` is when it ended, in seconds from the start of the load."""
-
-    kind: str
-    at: float
-    seconds: float
-    lost_by_network: bool
-    heard: int
-    wrong: int
-    lost: int
-    gaps: int
-    errors: list[str]
-
-
-class Ear:
-    """Counts what a caller hears; with ``echo``, also whether each frame is the one that was said, in order."""
-
-    def __init__(self, echo: bool) -> None:
-        self.echo = echo
-        self.heard = self.wrong = self.lost = 0
-        self.said: deque[bytes] = deque()
-
-    def __call__(self, seen: Note | Heard | Said) -> None:
-        if isinstance(seen, Heard) and seen.source == "socket":
-            self.heard += 1
-            if self.echo:
-                self._compare(seen.pcm)
-        elif isinstance(seen, Said) and self.echo:
-            self.said.append(seen.pcm)
-
-    def _compare(self, pcm: bytes) -> None:
-        for place, said in enumerate(self.said):
-            if said == pcm:
-                self.lost += place
-                for _ in range(place + 1):
-                    self.said.popleft()
-                return
-        self.wrong += 1
-
-    def end(self) -> None:
-        self.lost += max(0, len(self.said) - ON_THE_WAY)
-
-
-def presses(kind: str, seconds: float, chance: random.Random) -> list[Press]:
-    """Return the keys of a call: wrong ones that interrupt a question, a choice, and what ends a message."""
-    found: list[Press] = []
-    at = chance.uniform(0.3, 1.0)
-    choice = "3" if kind == "record" else ""
-    if kind.startswith("menu"):
-        # The menu of webhooks asks for at least 4 s; its second wrong key would find nobody listening.
-        for _ in range(chance.randint(0, 2 if kind == "menu" else 1)):
-            found.append(Press("9", at))
-            at += chance.uniform(0.8, 1.5)
-        choice = chance.choice("123")
-        found.append(Press(choice, at))
-    elif kind in ECHOES:
-        found.append(Press("5", at))
-    if choice == "3" and chance.random() < 0.5:
-        found.append(Press("#", max(at + 4.0, seconds * chance.uniform(0.4, 0.9))))
-    return found
-
-
-async def one_call(kind: str, voice: Voice, server: str, chance: random.Random, over: asyncio.Event) -> Outcome:
-    seconds = chance.uniform(SHORTEST, LONGEST)
-    caller = Caller(KINDS[kind], CALLER, voice, tuple(presses(kind, seconds, chance)), seconds)
-    call = FragileCall(caller, Webhooks.at(server), datetime.now(UTC), lost_by_network=chance.random() < LOST_SHARE)
-    ear, begun = Ear(kind in ECHOES), time.monotonic()
-    result = await Driver(call, Dial(server), ear).run(over)
-    ear.end()
-    taken = time.monotonic() - begun
-    errors = list(result.refusals)
-    # The longest question or wait before a sound of ours takes less.
-    if not ear.heard and kind != "menu of webhooks" and taken > 10:
-        errors.append(f"{kind}: nothing was heard from the socket")
-    return Outcome(
-        kind,
-        0.0,
-        round(taken, 1),
-        call.lost_by_network,
-        ear.heard,
-        ear.wrong + result.bad,
-        ear.lost,
-        result.lost,
-        errors,
-    )
-
-
-async def slot(number: int, voice: Voice, server: str, begun: float, over: asyncio.Event) -> None:
-    """Place one call after the other until it is ``over``; tell of each on standard output."""
-    chance = random.Random(number)
-    kind = list(KINDS)[number % len(KINDS)]
-    await asyncio.sleep(chance.uniform(0.0, 5.0))
-    while not over.is_set():
-        outcome = await one_call(kind, voice, server, chance, over)
-        told = {**asdict(outcome), "at": round(time.monotonic() - begun, 1)}
-        print(json.dumps(told), flush=True)
-        await asyncio.sleep(chance.uniform(0.1, 0.5))
-
-
-async def watch_lateness(late: list[float]) -> None:
-    """Note how late this loop runs: its frames leave as late."""
-    while True:
-        due = time.monotonic() + 0.02
-        await asyncio.sleep(0.02)
-        late.append(time.monotonic() - due)
-
-
-async def load(calls: int, seconds: float, port: int) -> None:
-    # Noise: each frame is another one.
-    noise = np.random.default_rng(1).normal(0, 0.05, round(24000 * (LONGEST + 10))).astype(np.float32)
-    voice, over, late = Voice.of(noise, 24000), asyncio.Event(), list[float]()
-    watching = asyncio.create_task(watch_lateness(late))
-    begun, used = time.monotonic(), time.process_time()
-    slots = [
-        asyncio.create_task(slot(number, voice, f"http://127.0.0.1:{port}", begun, over)) for number in range(calls)
-    ]
-    await asyncio.wait(slots, timeout=seconds, return_when=asyncio.FIRST_EXCEPTION)
-    share = (time.process_time() - used) / (time.monotonic() - begun)
-    over.set()
-    await asyncio.gather(*slots)
-    watching.cancel()
-    worst = sorted(late)[math.ceil(0.99 * len(late)) - 1]
-    print(json.dumps({"share": round(share, 3), "late": round(1000 * worst, 1)}), flush=True)
-
-
-# What is looked at from outside.
+LEVEL = re.compile(r"^\S+Z ((?:WARNING|ERROR|CRITICAL) .*)")
+# What differs in lines that say the same: addresses, ids and figures.
+PARTICULAR = re.compile(r"\bwss?://\S+|\(token\)|[\w-]*\d[\w-]*|(?<=line )\S+")
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """The server at one moment; memory in MB. ``own`` is what nobody shares and no file holds: what can leak."""
+    """The server at one moment; memory in MB. ``own`` is what nobody shares and no file holds: what can leak.
+
+    ``waited`` is for how many seconds, until now, its event loop was ready to run while others had its core.
+    """
 
     at: float
     own: float
@@ -214,6 +47,7 @@ class Sample:
     files: int
     sockets: int
     threads: int
+    waited: float
 
     @property
     def descriptors(self) -> int:
@@ -229,7 +63,16 @@ def sample(pid: int, begun: float) -> Sample:
             kinds[os.readlink(each).startswith("socket:")] += 1
     threads = len(list(Path(f"/proc/{pid}/task").iterdir()))
     now = round(time.monotonic() - begun, 1)
-    return Sample(now, round(memory["Anonymous"], 2), round(memory["Rss"], 2), kinds[False], kinds[True], threads)
+    waited = int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
+    own, resident = round(memory["Anonymous"], 2), round(memory["Rss"], 2)
+    return Sample(now, own, resident, kinds[False], kinds[True], threads, round(waited, 2))
+
+
+def alike(lines: Iterable[str]) -> list[str]:
+    """Return how often each line comes, most often first; lines that differ only in ids and figures are one."""
+    first: dict[str, str] = {}
+    counts = Counter(PARTICULAR.sub("", line) for line in lines if first.setdefault(PARTICULAR.sub("", line), line))
+    return [f"{count} times: {first[key][:200]}" for key, count in counts.most_common(10)]
 
 
 def growth(points: Sequence[tuple[float, float]]) -> float:
@@ -296,10 +139,18 @@ class Soak:
         for name in ("wrong", "lost"):
             if count := self.total(name):
                 found.append(f"{count} frames were {name}")
-        told = Counter(error for outcome in self.outcomes for error in outcome["errors"])
-        found += [f"{count} times: {error}" for error, count in told.most_common(10)]
+        found += alike(error for outcome in self.outcomes for error in outcome["errors"])
         found += [f"not over: {each}" for each in self.open[:10]]
-        return found + [f"in the log: {line[:200]}" for line in self.log[:10]] + self.problems
+        found += [f"in the log {each}" for each in alike(self.log)]
+        return found + [f"on timelines {each}" for each in alike(self.problems)]
+
+    @property
+    def waited(self) -> float:
+        """The share of the time for which the server could have run, but others had its core."""
+        if len(self.samples) < 2:
+            return 0.0
+        first, last = self.samples[0], self.samples[-1]
+        return (last.waited - first.waited) / (last.at - first.at)
 
 
 def watch_load(server: Server, process: subprocess.Popen[bytes], seconds: float, soak: Soak) -> None:
@@ -315,8 +166,7 @@ def watch_load(server: Server, process: subprocess.Popen[bytes], seconds: float,
 
 
 def run_load(site: Site, server: Server, core: int, seconds: float, soak: Soak) -> None:
-    command = [sys.executable, "-m", "benchmarks.soak", "--load", str(server.port)]
-    command += ["--calls", str(soak.calls), "--minutes", str(seconds / 60)]
+    command = [sys.executable, "-m", "benchmarks.harness.mixed", str(soak.calls), str(seconds), str(server.port)]
     told, trouble = site.home / "calls.jsonl", site.home / "load.log"
     with told.open("wb") as output, trouble.open("wb") as errors:
         process = subprocess.Popen(
@@ -341,9 +191,10 @@ def settle(site: Site, server: Server, soak: Soak) -> None:
     soak.open = rest
     soak.idle.append(sample(server.process.pid, time.monotonic()))
     lines = server.log.read_text(errors="replace").splitlines()
-    soak.log = [line for line in lines if LEVEL.match(line) or line.startswith("Traceback")]
-    query = "SELECT count(*), text FROM callflows_timelineentry WHERE kind = 'problem' GROUP BY text ORDER BY 1 DESC"
-    soak.problems = [f"on timelines, {count} times: {text}" for count, text in database(site, query)[:10]]
+    soak.log = [line.group(1) for line in map(LEVEL.match, lines) if line]
+    soak.problems = [
+        text for (text,) in database(site, "SELECT text FROM callflows_timelineentry WHERE kind='problem'")
+    ]
 
 
 def tell(soak: Soak) -> None:
@@ -371,6 +222,7 @@ def tell(soak: Soak) -> None:
         f"{len(soak.outcomes)} calls: {', '.join(f'{kinds[kind]} {kind}' for kind in KINDS)}; {lost} were lost abruptly"
     )
     print(f"The load used {soak.generator['share']:.0%} of its core, and was {soak.generator['late']} ms late (p99)")
+    print(f"Others had the server's core for {soak.waited:.1%} of the time in which it was ready to run")
     failures = soak.failures()
     print("\n".join(["\nNot passed:", *(f"  {each}" for each in failures)]) if failures else "\nPassed")
 
@@ -402,7 +254,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--calls", type=int, default=50, help="how many are held at one time")
     parser.add_argument("--json", type=Path, default=Path(tempfile.gettempdir()) / "callflows-soak.json")
-    parser.add_argument("--load", type=int, metavar="PORT", help="be the load on the server at this port")
     return parser.parse_args()
 
 
@@ -411,9 +262,6 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     allow_many_sockets()
     chosen = arguments()
-    if chosen.load:
-        uvloop.run(load(chosen.calls, chosen.minutes * 60, chosen.load))
-        return 0
     try:
         return run(chosen.calls, chosen.minutes * 60, chosen.json)
     except BenchError as error:

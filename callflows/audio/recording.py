@@ -70,10 +70,10 @@ class TwoTracks:
       place) or for another 500 ms; what is still missing then becomes silence before them. A shorter gap is none.
     - A frame of ours that meets an empty far buffer is played next: behind the frame that Vonage is at. In a stall that
       is more than the incoming count, so it is estimated (FarClock). The others follow without a gap, or, when the
-      pacer's ``unplayed`` says otherwise by more than 10 frames, where it says. What the way there takes, and what Vonage
-      waits before it begins to play, is in none of our counts. Its answer to a question behind one of our frames is: it
-      comes in order with its frames. What was said since that buffer was empty moves to where the first answer puts it,
-      and what follows begins as much later.
+      pacer's ``unplayed`` says otherwise by more than 10 frames, where it says. The way there, and what Vonage waits
+      before it begins to play, are in none of our counts. Its answer to a question behind one of our frames tells: it
+      comes in order with its own frames. What was said since its buffer was empty moves to where the first answer puts
+      it, and what is said later begins as much later.
     - ``cleared`` is Vonage's word, in order with its frames: what stood ahead of the incoming count was never played.
 
     ``arrived`` is called with each moment at which a frame came in. Memory: one block, up to 30 s of a stall, and what

@@ -117,20 +117,20 @@ class Socket(WebSocketProtocol):  # type: ignore[misc]  # daphne has no types
         if self.state == self.STATE_OPEN and self.current_frame is None and not self.data and not self.inside_message:
             frames, data, begun = take(data)
             if frames:
-                self.hear(frames)
+                self.alive()
+                for frame in frames:
+                    self.inbox.deliver({"type": "websocket.receive", "bytes": frame})
             if begun:
                 self.begun = data
                 return
         if data:
             super().dataReceived(data)
 
-    def hear(self, frames: list[bytes]) -> None:
-        """Hand audio to the application, and do what Autobahn and daphne do when a message has come."""
+    def alive(self) -> None:
+        """Do what daphne and Autobahn do when a message has come: no ping is needed now, nor its answer."""
         self.last_ping = time.time()
         if self.autoPingTimeoutCall:
             self._cancelAutoPingTimeoutCall()
-        for frame in frames:
-            self.inbox.deliver({"type": "websocket.receive", "bytes": frame})
 
     # Out.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from websockets.frames import apply_mask
+
 # 20 ms of L16 at 8, 16 and 24 kHz.
 SIZES = (320, 640, 960)
 # Whole (FIN) binary messages without compression, their length in 16 bits: what a server sends first of each, and what
@@ -19,16 +21,8 @@ def take(data: bytes) -> tuple[list[bytes], bytes, bool]:
     """
     payloads: list[bytes] = []
     begin, end = 0, len(data)
-    while (size := MASKED.get(data[begin : begin + 4])) and begin + BEFORE + size <= end:
-        payloads.append(unmasked(data, begin + BEFORE, size))
-        begin += BEFORE + size
+    while (size := MASKED.get(data[begin : begin + 4])) and (after := begin + BEFORE + size) <= end:
+        # In C, of a package that is installed anyway: 0.2 microseconds; as whole numbers of Python's 1.3.
+        payloads.append(apply_mask(data[begin + BEFORE : after], data[begin + 4 : begin + BEFORE]))
+        begin = after
     return payloads, data[begin:], size is not None
-
-
-def unmasked(data: bytes, begin: int, size: int) -> bytes:
-    """Return the ``size`` bytes from ``begin`` on without the mask, which stands in the 4 bytes before them.
-
-    As one whole number, for 1.2 microseconds of 640 bytes; Autobahn's own takes 2.5, numpy 0.9.
-    """
-    key = int.from_bytes(data[begin - 4 : begin] * (size // 4), "little")
-    return (int.from_bytes(data[begin : begin + size], "little") ^ key).to_bytes(size, "little")

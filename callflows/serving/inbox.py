@@ -44,18 +44,24 @@ class Inbox:
 
     def put_nowait(self, message: Message) -> None:
         """Take a message from anywhere; the application goes on with it in a turn of its own."""
-        self._append(message)
+        self._messages.append(message)
+        if len(self._messages) > self._most:
+            self._slow_down()
         if self._wake:
             self._loop.call_soon(self._go_on)
 
     def deliver(self, message: Message) -> None:
         """Take a message from a callback of the event loop: the application goes on before this returns."""
-        self._append(message)
-        self._go_on()
+        messages = self._messages
+        messages.append(message)
+        if len(messages) > self._most:
+            self._slow_down()
+        wake, self._wake = self._wake, None
+        if wake:
+            self._context.run(wake, self)
 
-    def _append(self, message: Message) -> None:
-        self._messages.append(message)
-        if len(self._messages) > self._most and not self._full:
+    def _slow_down(self) -> None:
+        if not self._full:
             self._full = True
             self._pace(True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
@@ -50,11 +51,14 @@ async def recorded(line: Line) -> AsyncIterator[asyncio.Task[None]]:
 
 async def _write(line: Line, path: Path, tracks: TwoTracks, timing: Timing, stop: asyncio.Event) -> None:
     """Write what is settled every half second, and the rest at the end; one write at a time."""
-    files = await _on_disk(lambda: _Files(path, line.fmt.rate), lambda late: late.close())
+    files = await _on_disk(lambda: Files(path, line.fmt.rate), lambda late: late.close())
+    # Each call at a time of its own: 100 that began together would all be written in one turn of the loop, 20 ms.
+    pause = WRITE_SECONDS * random.random()
     while True:
         with suppress(TimeoutError):
-            async with asyncio.timeout(WRITE_SECONDS):
+            async with asyncio.timeout(pause):
                 await stop.wait()
+        pause = WRITE_SECONDS
         now, final = line.clock(), stop.is_set()
         ready = partial(files.write, tracks.blocks(now, final), timing, now, final)
         await _on_disk(ready, lambda _: files.close())
@@ -73,7 +77,7 @@ async def _on_disk(work: Callable[[], T], give_up: Callable[[T], object]) -> T:
         raise TimeoutError(f"the disk took no recording for {DISK_SECONDS:g} s") from None
 
 
-class _Files:
+class Files:
     """The sound and its measures, side by side. Blocks."""
 
     def __init__(self, path: Path, rate: int) -> None:

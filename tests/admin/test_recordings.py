@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from callflows.models import Call, Recording
+from callflows.models import Call, Recording, TimelineEntry
 from tests.admin.forms import someone
 from tests.admin.test_calls import make_call, make_line, page_of
 from tests.payloads.test_transcript import FIXTURE
@@ -127,3 +127,61 @@ def test_recordings_are_neither_added_nor_changed_nor_deleted(admin_client: Clie
     assert admin_client.post(f"{LIST}{recording.pk}/delete/", {"post": "yes"}).status_code == 403
     assert admin_client.get(f"{LIST}999/change/").status_code == 404
     assert someone("view_call").get(f"{LIST}{recording.pk}/change/").status_code == 403
+
+
+TIMING = {
+    "seconds": 67,
+    "frames": 3300,
+    "late": 1002.4,
+    "jitter": 1.2,
+    "worst_jitter": 240.0,
+    "gaps": 2,
+    "ours": 1,
+    "bursts": 3,
+    "burst": 48,
+    "lag": 210.6,
+    "longest": [{"at": 12.3, "ms": 1012.0, "ours": False}, {"at": 61.0, "ms": 205.0, "ours": True}],
+}
+
+
+def make_measured(call: Call, **timing: Any) -> Recording:
+    line = make_line(call)
+    recording = make_recording(call, "recordings/kept/x.wav", source="line", line=line, recording_uuid=None)
+    data = {"recording": recording.pk, "timing": TIMING | timing}
+    call.note(TimelineEntry.Kind.RECORDING, "67.4 s kept", line=line, data=data)
+    return recording
+
+
+def test_recording_of_a_line_shows_how_its_sound_came_and_which_gaps_were_ours(admin_client: Client) -> None:
+    call = make_call()
+    recording = make_measured(call)
+    page = " ".join(page_of(admin_client, call).split('id="recordings-heading"')[1].split("</section>")[0].split())
+    for figure in (
+        "3,300",
+        "1,002 ms late",
+        "1.2 ms, in the worst second 240 ms",
+        "2, 1 of them ours",
+        "3, up to 48 frames",
+        "211 ms at most",
+    ):
+        assert f'<td class="figure">{figure}</td>' in page
+    gap = '<td class="figure">{}</td> <td class="figure">{}</td> <td>{}</td>'
+    assert gap.format("0:12", "1,012 ms", "network or Vonage") in page
+    assert gap.format("1:01", "205 ms", "ours: this server was late") in page
+    assert f'<a href="/files/recordings/{recording.pk}.jsonl" download>' in page
+
+
+def test_recording_that_came_well_shows_no_gaps_and_who_may_not_listen_gets_no_file() -> None:
+    call = make_call()
+    make_measured(call, gaps=0, ours=0, bursts=0, burst=0, longest=[], lag=None)
+    page = page_of(someone("view_call"), call).split('id="recordings-heading"')[1].split("</section>")[0]
+    assert "How the sound came" in page
+    assert "not measured" in page
+    assert "No sound at" not in page
+    assert ".jsonl" not in page
+
+
+def test_recording_of_vonage_has_no_measures(admin_client: Client) -> None:
+    call = make_call()
+    make_recording(call)
+    assert "How the sound came" not in page_of(admin_client, call)

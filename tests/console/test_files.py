@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 import time_machine
 from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
 from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from callflows.models import AudioPrompt, Call, Recording
+from callflows.models import AudioPrompt, Call, Line, Recording
 from callflows.models.prompts import sound_path
 from tests.admin.forms import someone
 from tests.make import ask, make_flow, make_number, make_prompt, streamed
@@ -198,3 +199,16 @@ def test_deleted_recording_takes_its_file_along(settings: Settings) -> None:
 def test_kept_files_are_for_our_user_only() -> None:
     file = Path(make_recording().file.path)
     assert (file.stat().st_mode & 0o777, file.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+
+
+def test_measures_beside_a_recording_of_a_line_are_served_to_those_who_may_listen(admin_client: Client) -> None:
+    call = Call.objects.create(uuid="measured")
+    line = Line.objects.create(call=call, app="record", step="message", expires=timezone.now())
+    recording = Recording(call=call, source="line", line=line)
+    recording.file.save("line.wav", ContentFile(b"RIFF"))
+    assert admin_client.get(address(recording, "jsonl")).status_code == 404
+    default_storage.save(recording.timing_name, ContentFile(b'{"at":0}\n'))
+    response = admin_client.get(address(recording, "jsonl"))
+    assert (streamed(response), response["Content-Type"]) == (b'{"at":0}\n', "application/jsonl")
+    assert someone("view_call").get(address(recording, "jsonl")).status_code == 403
+    assert admin_client.get(address(make_recording(), "jsonl")).status_code == 404

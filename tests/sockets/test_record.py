@@ -20,6 +20,7 @@ from callflows.audio.wavfile import WavFile, is_locked
 from callflows.sockets import recorder
 from callflows.sockets.record import APP, RecordSettings, record
 from callflows.sockets.registry import outcomes
+from tests.services import wait_until
 from tests.sockets.far import FMT, TURN, Far, in_virtual_time, now, numbered, texts
 
 LOUD = (8000).to_bytes(2, "little") * FMT.frame_samples
@@ -200,7 +201,8 @@ async def test_beep_comes_once_the_prompt_was_played(path: Path) -> None:
     app = asyncio.create_task(record(far.line))
     while sum(isinstance(each, bytes) for each in far.sent) <= 100:
         await far.run(TURN)
-    assert far.heard == numbered(100)
+    # A second of sound may wait at Vonage: the beep leaves when none does any more.
+    assert far.heard[:100] == numbered(100)
     await far.run(1)
     assert "Begins" in texts(far.line)
     await far.hang_up(app)
@@ -290,12 +292,12 @@ async def test_recording_takes_no_memory_however_long_it_is(path: Path, monkeypa
     tracemalloc.start()
     await far.run(100)
     before, _ = tracemalloc.get_traced_memory()
-    await far.run(400)
+    await far.run(150)
     after, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    # 400 s of two channels are 12.8 MB.
+    # 150 s of two channels are 4.8 MB.
     assert after - before < 100_000
-    assert sum(written) == pytest.approx(600 * 32000, rel=0.01)
+    assert sum(written) == pytest.approx(350 * 32000, rel=0.01)
     await far.hang_up(app)
 
 
@@ -335,6 +337,4 @@ async def test_disk_that_hangs_ends_the_recording_instead_of_filling_the_memory(
         await app
     assert is_locked(path)
     hangs.set()
-    async with asyncio.timeout(20):
-        while is_locked(path):
-            await asyncio.sleep(0.01)
+    await asyncio.to_thread(wait_until, lambda: not is_locked(path), "the file is closed")

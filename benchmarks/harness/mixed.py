@@ -1,0 +1,184 @@
+"""Knows how to keep mixed calls going on a server, in a process of its own; tells of each, a line of JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import random
+import sys
+import time
+from collections import deque
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+import uvloop
+
+from benchmarks.harness.servers import CALLER
+from callflows.simulator.call import Call
+from callflows.simulator.caller import Caller, Press
+from callflows.simulator.courier import Site
+from callflows.simulator.dial import Dial
+from callflows.simulator.driver import Driver
+from callflows.simulator.effects import Heard, Note, Said
+from callflows.simulator.sound import Voice
+
+# The demo's numbers. Each slot keeps to one kind, so that the mix, and the memory that it takes, stays the same.
+KINDS = {
+    "echo": "447700900001",
+    "echo at 8 kHz": "447700900005",
+    "play": "447700900002",
+    "record": "447700900004",
+    "menu": "447700900006",
+    "menu of webhooks": "447700900003",
+}
+ECHOES = ("echo", "echo at 8 kHz")
+SHORTEST, LONGEST = 5.0, 40.0
+# One call in four is lost without a word, as when a network breaks.
+LOST_SHARE = 0.25
+# Echoes that may be on their way when a call ends: half a second of them.
+ON_THE_WAY = 25
+
+
+@dataclass(eq=False)
+class FragileCall(Call):
+    """A call whose sockets are lost without a word when it ends, if it is ``lost_by_network``."""
+
+    lost_by_network: bool = False
+
+    def hang_up(self) -> None:
+        if self.lost_by_network and not self.ended:
+            for socket in self.sockets.values():
+                socket.close(self, abort=True)
+        super().hang_up()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one call; ``at`` is when it ended, in seconds from the start of the load."""
+
+    kind: str
+    at: float
+    seconds: float
+    lost_by_network: bool
+    heard: int
+    wrong: int
+    lost: int
+    gaps: int
+    errors: list[str]
+
+
+class Ear:
+    """Counts what a caller hears; with ``echo``, also whether each frame is the one that was said, in order."""
+
+    def __init__(self, echo: bool) -> None:
+        self.echo = echo
+        self.heard = self.wrong = self.lost = 0
+        self.said: deque[bytes] = deque()
+
+    def __call__(self, seen: Note | Heard | Said) -> None:
+        if isinstance(seen, Heard) and seen.source == "socket":
+            self.heard += 1
+            if self.echo:
+                self._compare(seen.pcm)
+        elif isinstance(seen, Said) and self.echo:
+            self.said.append(seen.pcm)
+
+    def _compare(self, pcm: bytes) -> None:
+        for place, said in enumerate(self.said):
+            if said == pcm:
+                self.lost += place
+                for _ in range(place + 1):
+                    self.said.popleft()
+                return
+        self.wrong += 1
+
+    def end(self) -> None:
+        self.lost += max(0, len(self.said) - ON_THE_WAY)
+
+
+def presses(kind: str, seconds: float, chance: random.Random) -> list[Press]:
+    """Return the keys of a call: wrong ones that interrupt a question, a choice, and what ends a message."""
+    found: list[Press] = []
+    at = chance.uniform(0.3, 1.0)
+    choice = "3" if kind == "record" else ""
+    if kind.startswith("menu"):
+        # The menu of webhooks asks for at least 4 s; its second wrong key would find nobody listening.
+        for _ in range(chance.randint(0, 2 if kind == "menu" else 1)):
+            found.append(Press("9", at))
+            at += chance.uniform(0.8, 1.5)
+        choice = chance.choice("123")
+        found.append(Press(choice, at))
+    elif kind in ECHOES:
+        found.append(Press("5", at))
+    if choice == "3" and chance.random() < 0.5:
+        found.append(Press("#", max(at + 4.0, seconds * chance.uniform(0.4, 0.9))))
+    return found
+
+
+async def one_call(kind: str, voice: Voice, server: str, chance: random.Random, over: asyncio.Event) -> Outcome:
+    seconds = chance.uniform(SHORTEST, LONGEST)
+    caller = Caller(KINDS[kind], CALLER, voice, tuple(presses(kind, seconds, chance)), seconds)
+    call = FragileCall(caller, Site.at(server), datetime.now(UTC), lost_by_network=chance.random() < LOST_SHARE)
+    ear, begun = Ear(kind in ECHOES), time.monotonic()
+    result = await Driver(call, Dial(server), ear).run(over)
+    ear.end()
+    taken = time.monotonic() - begun
+    errors = list(result.refusals)
+    # The longest question or wait before a sound of ours takes less.
+    if not ear.heard and kind != "menu of webhooks" and taken > 10:
+        errors.append(f"{kind}: nothing was heard from the socket")
+    return Outcome(
+        kind,
+        0.0,
+        round(taken, 1),
+        call.lost_by_network,
+        ear.heard,
+        ear.wrong + result.bad,
+        ear.lost,
+        result.lost,
+        errors,
+    )
+
+
+async def slot(number: int, voice: Voice, server: str, begun: float, over: asyncio.Event) -> None:
+    """Place one call after the other until it is ``over``; tell of each on standard output."""
+    chance = random.Random(number)
+    kind = list(KINDS)[number % len(KINDS)]
+    await asyncio.sleep(chance.uniform(0.0, 5.0))
+    while not over.is_set():
+        outcome = await one_call(kind, voice, server, chance, over)
+        told = {**asdict(outcome), "at": round(time.monotonic() - begun, 1)}
+        print(json.dumps(told), flush=True)
+        await asyncio.sleep(chance.uniform(0.1, 0.5))
+
+
+async def watch_lateness(late: list[float]) -> None:
+    """Note how late this loop runs: its frames leave as late."""
+    while True:
+        due = time.monotonic() + 0.02
+        await asyncio.sleep(0.02)
+        late.append(time.monotonic() - due)
+
+
+async def load(calls: int, seconds: float, port: int) -> None:
+    # Noise: each frame is another one.
+    noise = np.random.default_rng(1).normal(0, 0.05, round(24000 * (LONGEST + 10))).astype(np.float32)
+    voice, over, late = Voice.of(noise, 24000), asyncio.Event(), list[float]()
+    watching = asyncio.create_task(watch_lateness(late))
+    begun, used = time.monotonic(), time.process_time()
+    slots = [
+        asyncio.create_task(slot(number, voice, f"http://127.0.0.1:{port}", begun, over)) for number in range(calls)
+    ]
+    await asyncio.wait(slots, timeout=seconds, return_when=asyncio.FIRST_EXCEPTION)
+    share = (time.process_time() - used) / (time.monotonic() - begun)
+    over.set()
+    await asyncio.gather(*slots)
+    watching.cancel()
+    worst = sorted(late)[math.ceil(0.99 * len(late)) - 1]
+    print(json.dumps({"share": round(share, 3), "late": round(1000 * worst, 1)}), flush=True)
+
+
+if __name__ == "__main__":
+    uvloop.run(load(calls=int(sys.argv[1]), seconds=float(sys.argv[2]), port=int(sys.argv[3])))

@@ -2,17 +2,18 @@
 PYTHON ?= python3
 START = @command -v $(PYTHON) >/dev/null || { echo "callflows: there is no $(PYTHON) here; install Python 3.11 or newer, or name one: PYTHON=/path/to/python make $@"; exit 1; }
 
-.PHONY: help demo run test lock bench
+.PHONY: help demo run test lock bench install-fast
 
 help:
 	@echo "make demo    everything started, demo content loaded, one call placed against ourselves"
 	@echo "make run     the server and the worker, without the demo"
 	@echo "make test    all checks and all tests"
 	@echo "make bench   the measurements"
+	@echo "make install-fast  what the faster server needs: manage.py serve --with uvicorn"
 	@echo "make lock    requirements*.lock anew, from pyproject.toml"
 	@echo
 	@echo "PYTHON=python3.13 chooses the Python, PORT=8080 the port, ADMIN_PASSWORD=... the admin's password."
 
-demo run test lock bench:
+demo run test lock bench install-fast:
 	$(START)
 	@$(PYTHON) project/bootstrap.py $@

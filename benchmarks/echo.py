@@ -1,4 +1,4 @@
-"""Measures how many echo calls one core holds: ours on each server, and stock Channels on daphne beside it."""
+"""Measures how many echo calls one core holds: ours on each server, stock Channels on daphne, and Node beside them."""
 
 from __future__ import annotations
 
@@ -13,15 +13,17 @@ import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from statistics import median
 from typing import Any
 
+from benchmarks.harness import native, node
 from benchmarks.harness.load import Report
-from benchmarks.harness.search import Tried, limits, next_calls
-from benchmarks.harness.servers import BenchError, Cores, Server, Site, measure, new_site, started
+from benchmarks.harness.servers import BenchError, Cores, Server, Site, new_site, started
+from benchmarks.harness.staircase import Staircase, guess
 
 # One frame: an echo that comes later than the next frame would be heard as a gap.
 ADDED_MILLISECONDS = 20.0
@@ -29,69 +31,64 @@ ADDED_MILLISECONDS = 20.0
 GENERATOR_SHARE, GENERATOR_LATENESS = 0.9, 5.0
 # What others may take of the server's core; above it, a failure is not the server's own.
 OTHERS_SHARE = 0.05
-# Below this share of its core, a server that fails is tried once more.
-FULL_SHARE = 0.9
-# Runs of one contender that are not used, after which it is given up.
-MOST_UNUSED = 4
-# One generator has no more in it; and so nothing here grows without end.
-MOST_CALLS = 1000
-DISCARD_SECONDS = 1.0
-# What a run takes besides its calls: addresses, handshakes, and the last words of many calls.
-RUN_OVERHEAD = 8.0
+ROUNDS = 5
+# Calls at which all that can is compared with Node.
+TOGETHER = 1000
+# Not measured: calls that have begun are written down in the first seconds, which is no work of the frames.
+DISCARD_SECONDS = 3.0
+# What a run takes besides its calls: addresses and handshakes, a tenth of a second for ten calls of ours.
+RUN_OVERHEAD, CALL_OVERHEAD = 5.0, 0.016
 
 
 @dataclass
 class Contender:
-    """A server with a consumer; ``first`` is where the search begins."""
+    """A server with a consumer; ``first`` is how many calls show what one of them costs."""
 
     name: str
     label: str
     command: list[str]
     first: int
     asks: bool = True
+    why_not: str = ""
     reports: list[Report] = field(default_factory=list)
-
-    def runs_of(self, calls: int) -> list[Report]:
-        return [each for each in self.reports if each.calls == calls and not unused(each)]
-
-    @property
-    def tried(self) -> list[Tried]:
-        counts = {each.calls: self.runs_of(each.calls) for each in self.reports}
-        return [
-            Tried(calls, any(map(held, runs)), min(run.server_share for run in runs))
-            for calls, runs in counts.items()
-            if runs
-        ]
-
-    def next_calls(self) -> int | None:
-        """How many calls to try next; None when the limit is known, or beyond what can be measured here."""
-        if sum(unused(each) != "" for each in self.reports) >= MOST_UNUSED:
-            return None
-        if self.reports and doubtful(self.runs_of(self.reports[-1].calls)):
-            return self.reports[-1].calls
-        full = [each.calls for each in self.reports if each.generator_share > GENERATOR_SHARE]
-        return next_calls(self.tried, self.first, min([MOST_CALLS, *(round(calls * 0.9) for calls in full)]))
+    stairs: Staircase | None = None
+    # With the same count as all others: by round, where it was held.
+    together: dict[int, Report] = field(default_factory=dict)
 
     @property
-    def limits(self) -> tuple[int, int | None]:
-        return limits(self.tried)
-
-    @property
-    def range(self) -> str:
+    def limit(self) -> str:
         """The most calls held, and how sure that is."""
-        low, high = self.limits
-        if high:
-            return f"{low} (not {high})"
-        return f"at least {low} (no more could be measured)" if low else "not measured"
+        if self.why_not:
+            return f"skipped: {self.why_not}"
+        if self.stairs is None or self.stairs.limit is None:
+            return "not measured"
+        tried = [calls for calls, _ in self.stairs.rounds]
+        return f"{self.stairs.known} {self.stairs.limit:.0f} (tried {min(tried)} to {max(tried)})".strip()
+
+    @property
+    def microseconds(self) -> float | None:
+        """What a frame takes of the core, there and back, near the limit."""
+        near = [each for each in self.reports[1:] if not unused(each) and each.calls != TOGETHER]
+        return median(cost(each) for each in near) if near else None
 
 
-def contenders() -> list[Contender]:
+def contenders(folder: Path | None = None) -> list[Contender]:
+    """Return all; without a ``folder`` to install it into, Node has no command."""
     serve = ["manage.py", "serve", "--drain", "1"]
+    stock, bare = (["-m", f"benchmarks.harness.{name}"] for name in ("stock", "bare"))
+    command, why_not = node.installed(folder) if folder else ([], "")
     return [
-        Contender("daphne", "ours on daphne", [*serve, "--with", "daphne", "--port"], 200),
-        Contender("uvicorn", "ours on uvicorn", [*serve, "--with", "uvicorn", "--port"], 400),
-        Contender("stock", "stock Channels on daphne", ["-m", "benchmarks.harness.stock"], 100, asks=False),
+        Contender("daphne", "ours on daphne", [*serve, "--with", "daphne", "--port"], 500),
+        Contender("uvicorn", "ours on uvicorn", [*serve, "--with", "uvicorn", "--port"], 500),
+        Contender("stock", "stock Channels on daphne", stock, 110, asks=False),
+        Contender("node", "Node, express-ws", command, 700, asks=False, why_not=why_not),
+        Contender("bare", "bare asyncio protocol", bare, 500, asks=False),
     ]
+
+
+def cost(report: Report) -> float:
+    """Return the microseconds of the core that one frame took, there and back."""
+    return report.server_share / (report.calls * 50) * 1e6
 
 
 def held(report: Report) -> bool:
@@ -110,11 +107,6 @@ def unused(report: Report) -> str:
     return ""
 
 
-def doubtful(runs: list[Report]) -> bool:
-    """Whether there was one failure, with time to spare on the core: it may have been the machine's."""
-    return len(runs) == 1 and not held(runs[0]) and runs[0].server_share < FULL_SHARE
-
-
 def verdict(report: Report) -> str:
     if why := unused(report):
         return f"not used: {why}"
@@ -123,7 +115,7 @@ def verdict(report: Report) -> str:
 
 HEADER = (
     f"{'':26}{'calls':>6}{'p50':>8}{'p99':>8}{'max':>9}{'p99 sent':>10}{'lost':>6}"
-    f"{'core':>7}{'others':>7}{'gen':>7}{'late':>7}"
+    f"{'core':>7}{'others':>7}{'gen':>7}{'late':>7}{'us':>7}"
 )
 
 
@@ -132,29 +124,64 @@ def row(label: str, report: Report) -> str:
     return (
         f"{label:26}{report.calls:6}{report.added_p50:8.1f}{report.added_p99:8.1f}{report.added_max:9.1f}"
         f"{report.since_sent_p99:10.1f}{lost:6}{report.server_share:7.0%}{report.others_share:7.1%}{report.generator_share:7.0%}"
-        f"{report.lateness_p99:7.1f}  {verdict(report)}"
+        f"{report.lateness_p99:7.1f}{cost(report):7.1f}  {verdict(report)}"
     )
 
 
-def search(site: Site, servers: dict[str, Server], rivals: Sequence[Contender], seconds: float, budget: float) -> None:
-    """Give each contender one run in turn, so that a machine that changes changes for all, until all limits are known.
+@dataclass
+class Field:
+    """Where all contenders run, and until when runs may begin."""
 
-    Stops when another run might not end within ``budget`` seconds.
-    """
-    cores, deadline = Cores.choose(), time.monotonic() + budget
-    open_ones = list(rivals)
-    while open_ones:
-        contender = open_ones.pop(0)
-        calls = contender.next_calls()
-        if calls is None:
-            continue
-        if time.monotonic() + seconds + RUN_OVERHEAD > deadline:
-            print(f"{contender.label}: the time is up, its limit is known no better than below")
-            continue
-        report = measure(site, servers[contender.name], cores, calls, seconds, DISCARD_SECONDS)
+    site: Site
+    servers: dict[str, Server]
+    generator: Path | None
+    seconds: float
+    deadline: float
+
+    @property
+    def most(self) -> int:
+        return native.MOST_CALLS if self.generator else native.MOST_CALLS_IN_PYTHON
+
+    def run(self, contender: Contender, calls: int) -> Report | None:
+        """Let it run once; None when there is no time left."""
+        takes = DISCARD_SECONDS + self.seconds + RUN_OVERHEAD + CALL_OVERHEAD * calls * contender.asks
+        if time.monotonic() + takes > self.deadline:
+            return None
+        server, cores, seconds = self.servers[contender.name], Cores.choose(), DISCARD_SECONDS + self.seconds
+        report = native.measure(self.generator, self.site, server, cores, calls, seconds, DISCARD_SECONDS)
         contender.reports.append(report)
         print(row(contender.label, report), flush=True)
-        open_ones.append(contender)
+        return report
+
+
+def climb(ground: Field, rivals: Sequence[Contender]) -> None:
+    """Find the limits: what a call costs, then rounds around the limit, of one run of each contender in turn."""
+    for each in rivals:
+        calls = min(each.first, ground.most)
+        if report := ground.run(each, calls):
+            each.stairs = Staircase(guess(calls, report.server_share, ground.most), ground.most)
+    for number in range(ROUNDS):
+        print(f"Round {number + 1}")
+        for each in rivals:
+            report = ground.run(each, each.stairs.calls) if each.stairs else None
+            if each.stairs and report and not unused(report):
+                each.stairs.tried(held(report), report.server_share)
+
+
+def fastest(rivals: Sequence[Contender]) -> str:
+    """Return which of ours takes the least for a frame; empty when that is not known."""
+    ours = [each for each in rivals if each.asks and each.microseconds]
+    return min(ours, key=lambda each: each.microseconds or 0.0).name if ours else ""
+
+
+def compare(ground: Field, rivals: Sequence[Contender]) -> None:
+    """Put the same number of calls on all of them, in rounds of one run of each in turn."""
+    calls = min(TOGETHER, ground.most)
+    for number in range(ROUNDS):
+        print(f"Round {number + 1} at {calls} calls")
+        for each in (each for each in rivals if each.name != "bare" or not number):
+            if (report := ground.run(each, calls)) and held(report) and not unused(report):
+                each.together[number] = report
 
 
 def machine() -> dict[str, Any]:
@@ -168,27 +195,69 @@ def machine() -> dict[str, Any]:
         "system": platform.platform(),
         "python": platform.python_version(),
         **{name: version(name) for name in packages},
+        "node": node.version(),
     }
 
 
-def ratios(rivals: Sequence[Contender]) -> dict[str, tuple[float, float, float]]:
-    """Return for each pair how many times as many calls the first holds: likeliest, least and most."""
-    known = {each.name: (low, high) for each in rivals for low, high in [each.limits] if low and high}
-    pairs = [("daphne", "stock"), ("uvicorn", "stock"), ("uvicorn", "daphne")]
+def ratios(rivals: Sequence[Contender]) -> dict[str, float]:
+    """Return for each pair how many times as many calls the first holds: the median over the rounds."""
+    rounds = {each.name: [calls for calls, _ in each.stairs.rounds] for each in rivals if each.stairs}
+    pairs = [("daphne", "stock"), ("uvicorn", "stock"), ("daphne", "node"), ("uvicorn", "node")]
+    return {
+        f"{one}/{other}": median(a / b for a, b in zip(rounds[one], rounds[other], strict=False))
+        for one, other in pairs
+        if rounds.get(one) and rounds.get(other)
+    }
+
+
+def at_once(rivals: Sequence[Contender]) -> dict[str, float]:
+    """Return how much of its core Node takes for each part that one of ours takes of its own, for the same calls."""
+    known = {each.name: each.together for each in rivals}
     found = {}
-    for one, other in pairs:
-        if one in known and other in known:
-            (low, high), (other_low, other_high) = known[one], known[other]
-            found[f"{one}/{other}"] = (low / other_low, low / other_high, high / other_low)
+    for name in ("daphne", "uvicorn", "bare"):
+        both = set(known.get(name, ())) & set(known.get("node", ()))
+        if both:
+            found[f"{name}/node"] = median(
+                known["node"][number].server_share / known[name][number].server_share for number in both
+            )
     return found
+
+
+def aims(rivals: Sequence[Contender]) -> list[dict[str, Any]]:
+    """Return what was to be reached, and what was."""
+    found, best = ratios(rivals), fastest(rivals)
+    wanted = [
+        ("daphne to stock Channels on daphne", found.get("daphne/stock"), 4.0),
+        (f"the fastest of ours ({best}) to Node, calls on one core", found.get(f"{best}/node"), 1.0),
+        (f"the same, core for {TOGETHER} calls", at_once(rivals).get(f"{best}/node"), 1.0),
+    ]
+    return [
+        {
+            "name": name,
+            "value": value,
+            "unit": "times",
+            "least": least,
+            "met": None if value is None else value >= least,
+        }
+        for name, value, least in wanted
+    ]
 
 
 def tell(rivals: Sequence[Contender]) -> None:
     print(f"\nCalls on one core, p99 of added latency at most {ADDED_MILLISECONDS:g} ms, no frame lost:")
     for each in rivals:
-        print(f"  {each.label:26}{each.range}")
-    for pair, (likeliest, least, most) in ratios(rivals).items():
-        print(f"  {pair:26}{likeliest:.2f} ({least:.2f} to {most:.2f})")
+        took = f"{each.microseconds:5.1f} us a frame" if each.microseconds else ""
+        print(f"  {each.label:26}{each.limit:34}{took}")
+    for pair, ratio in ratios(rivals).items():
+        print(f"  {pair:26}{ratio:.2f}")
+    for each in aims(rivals):
+        verdict = {None: "not measured", True: "met", False: "MISSED"}[each["met"]]
+        print(f"  {each['name']:60}{each['value'] or 0:.2f} (aim {each['least']:g}) {verdict}")
+    print(f"\nPart of a core for {TOGETHER} calls, and how much less than Node:")
+    for each in (each for each in rivals if each.together):
+        share = median(report.server_share for report in each.together.values())
+        ratio = at_once(rivals).get(f"{each.name}/node")
+        print(f"  {each.label:26}{share:5.0%}" + (f"{ratio:8.2f}" if ratio else ""))
 
 
 def write(path: Path, about: dict[str, Any], rivals: Sequence[Contender]) -> None:
@@ -197,8 +266,24 @@ def write(path: Path, about: dict[str, Any], rivals: Sequence[Contender]) -> Non
         for each in rivals
         for report in each.reports
     ]
-    calls = {each.name: each.limits for each in rivals}
-    result = {"machine": about, "calls_held_and_not": calls, "ratios": ratios(rivals), "runs": runs}
+    servers = {
+        each.name: {
+            "label": each.label,
+            "limit": each.limit,
+            "calls": each.stairs.limit if each.stairs else None,
+            "microseconds": each.microseconds,
+            "together": [report.server_share for report in each.together.values()],
+        }
+        for each in rivals
+    }
+    result = {
+        "machine": about,
+        "aims": aims(rivals),
+        "servers": servers,
+        "ratios": ratios(rivals),
+        "at_once": at_once(rivals),
+        "runs": runs,
+    }
     path.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     print(f"\nAll figures: {path}")
 
@@ -212,37 +297,36 @@ def allow_many_sockets() -> None:
 def arguments() -> argparse.Namespace:
     names = [each.name for each in contenders()]
     parser = argparse.ArgumentParser(description=__doc__, epilog="Latencies and lateness are in milliseconds.")
+    parser.add_argument("--seconds", type=float, default=3, help="measured part of a run")
     parser.add_argument(
-        "--seconds", type=float, default=6, help="length of a run, of which the first second is not used"
-    )
-    parser.add_argument(
-        "--budget", type=float, default=210, help="begin no run that would not end within these seconds"
+        "--budget", type=float, default=600, help="begin no run that would not end within these seconds"
     )
     parser.add_argument("--only", nargs="+", choices=names, default=names, help="measure only these")
-    parser.add_argument("--calls", type=int, help="begin the search with so many calls, whoever it is")
-    parser.add_argument(
-        "--json", type=Path, help="where all figures are written (default: a file in the temporary folder)"
-    )
-    chosen = parser.parse_args()
-    chosen.json = chosen.json or Path(tempfile.gettempdir()) / "callflows-echo.json"
-    return chosen
+    parser.add_argument("--json", type=Path, default=Path(tempfile.gettempdir()) / "callflows-echo.json")
+    return parser.parse_args()
 
 
 def run(chosen: argparse.Namespace) -> None:
     about = machine()
     print(f"{about['cpu']}, {about['cores']} cores, Python {about['python']}, load before {about['load_before']}")
-    print(f"\n{HEADER}", flush=True)
-    rivals = [each for each in contenders() if each.name in chosen.only]
     cores = Cores.choose()
     with ExitStack() as stack:
-        site = stack.enter_context(new_site(MOST_CALLS))
+        plain = stack.enter_context(new_site(native.MOST_CALLS))
+        # The guard against an overloaded worker would refuse the calls that show its limit.
+        site = replace(plain, environment={**plain.environment, "MAX_LAG": "60"})
+        rivals = [each for each in contenders(site.home) if each.name in chosen.only]
+        able = [each for each in rivals if not each.why_not]
         servers = {
             each.name: stack.enter_context(started(site, each.name, each.command, cores.server, each.asks))
-            for each in rivals
+            for each in able
         }
-        for each in rivals:
-            each.first = chosen.calls or each.first
-        search(site, servers, rivals, chosen.seconds, chosen.budget)
+        generator = native.built(site.home)
+        print(
+            f"The load is {'in C' if generator else 'in Python: there is no C compiler here'}\n\n{HEADER}", flush=True
+        )
+        ground = Field(site, servers, generator, chosen.seconds, time.monotonic() + chosen.budget)
+        climb(ground, [each for each in able if each.name != "bare"])
+        compare(ground, [each for each in able if each.name in ("node", "bare", fastest(able))])
     tell(rivals)
     write(chosen.json, about, rivals)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import json
 import os
 import resource
 import shutil
@@ -213,12 +215,17 @@ def _table(
 
 
 def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", type=Path, default=Path(tempfile.gettempdir()) / "callflows-prompts.json")
+    path = parser.parse_args().json
     rows, figures = measure()
     for row in rows:
         print(f"{row[0]:38}" + "".join(f"{cell:>10}" for cell in row[1:]))
     print(f"\nTheir processor time as a multiple of ours, median of {RUNS} runs; aliases are {REJECTION_DB:g} dB down:")
     for name, ratio in figures["ratios"].items():
         print(f"  {name:38}{ratio:.2f}")
+    path.write_text(json.dumps({"rows": rows, **figures}, indent=2) + "\n", encoding="utf-8")
+    print(f"\nAll figures: {path}")
     return 0
 
 

@@ -24,6 +24,7 @@ from typing import Any
 from benchmarks.echo import allow_many_sockets, machine
 from benchmarks.harness.mixed import KINDS
 from benchmarks.harness.servers import BASE_DIR, BenchError, Cores, Server, Site, kept_on, new_site, started
+from callflows.sockets.line import DROPS
 
 SAMPLE_SECONDS = 5.0
 WARM_UP_SECONDS = 120.0
@@ -110,6 +111,8 @@ class Soak:
     log: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     open: list[str] = field(default_factory=list)
+    # What the server says that it dropped, in all lines together.
+    dropped: dict[str, int] = field(default_factory=dict)
 
     @property
     def warm(self) -> list[Sample]:
@@ -195,6 +198,9 @@ def settle(site: Site, server: Server, soak: Soak) -> None:
     soak.problems = [
         text for (text,) in database(site, "SELECT text FROM callflows_timelineentry WHERE kind='problem'")
     ]
+    for (figures,) in database(site, "SELECT figures FROM callflows_line WHERE state = 'closed'"):
+        told = json.loads(figures)
+        soak.dropped |= {name: soak.dropped.get(name, 0) + told[name] for name in DROPS if told.get(name)}
 
 
 def tell(soak: Soak) -> None:
@@ -222,6 +228,8 @@ def tell(soak: Soak) -> None:
         f"{len(soak.outcomes)} calls: {', '.join(f'{kinds[kind]} {kind}' for kind in KINDS)}; {lost} were lost abruptly"
     )
     print(f"The load used {soak.generator['share']:.0%} of its core, and was {soak.generator['late']} ms late (p99)")
+    dropped = ", ".join(f"{count} {name}" for name, count in soak.dropped.items())
+    print(f"The server counted as dropped: {dropped or 'nothing'}")
     print(f"Others had the server's core for {soak.waited:.1%} of the time in which it was ready to run")
     failures = soak.failures()
     print("\n".join(["\nNot passed:", *(f"  {each}" for each in failures)]) if failures else "\nPassed")

@@ -23,6 +23,10 @@ TARGETS = {
     "demo": ("requirements.lock", ["manage.py", "demo"]),
     "run": ("requirements.lock", ["manage.py", "run"]),
     "test": ("requirements-dev.lock", ["-m", "tests.run"]),
+    "install-fast": (
+        "requirements-deploy.lock",
+        ["-c", "print('Now: .venv/bin/python manage.py serve --with uvicorn')"],
+    ),
     "bench": ("requirements-dev.lock", ["-m", "benchmarks"]),
     "lock": ("requirements-dev.lock", ["-m", "project.lock"]),
 }

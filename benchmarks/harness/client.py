@@ -66,16 +66,13 @@ class Timings:
     since_sent: array[float] = field(default_factory=lambda: array("d"))
 
 
-class Call(asyncio.Protocol):
-    """One call. Counts: ``echoed`` frames that came back whole and in order, ``wrong`` ones, other ``texts``."""
+class Socket(asyncio.Protocol):
+    """A client's end of one socket: opens it, then calls `begin`, and `take` for each message that comes."""
 
-    def __init__(self, host: str, path: str, timings: Timings) -> None:
-        self.host, self.path, self.timings = host, path, timings
-        self.echoed = self.wrong = self.texts = 0
-        self.planned: list[float] = []
-        self.sent: list[float] = []
+    def __init__(self, host: str, path: str) -> None:
+        self.host, self.path = host, path
         loop = asyncio.get_running_loop()
-        # Done when the first echo came: the socket is open and its app at work.
+        # Done when the socket is open and of use.
         self.ready: asyncio.Future[None] = loop.create_future()
         self.closed: asyncio.Future[None] = loop.create_future()
         self.shaken = False
@@ -92,10 +89,6 @@ class Call(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         now = time.monotonic()
-        # The hot path: one whole echo, as it nearly always comes.
-        if len(data) == ECHO_BYTES and not self.buffer and data.startswith(ECHO_HEAD):
-            self.echo(data[4:], now)
-            return
         self.buffer += data
         if self.shaken or self.shake():
             for opcode, payload in take_messages(self.buffer):
@@ -110,19 +103,64 @@ class Call(asyncio.Protocol):
             self.fail(f"expected the handshake to be answered with 101, got {head.splitlines()[0].decode()!r}")
             return False
         self.buffer, self.shaken = rest, True
+        self.begin()
+        return True
+
+    def begin(self) -> None:
+        """Send the first messages."""
+        raise NotImplementedError
+
+    def take(self, opcode: int, payload: bytes, now: float) -> None:
+        if opcode == CLOSE:
+            self.fail(f"the server closed the socket with code {int.from_bytes(payload[:2])}")
+        elif opcode == PING:
+            self.transport.write(masked(PONG, payload))
+
+    def fail(self, reason: str) -> None:
+        if not self.ready.done():
+            self.ready.set_exception(ConnectionError(reason))
+        self.transport.close()
+
+    def hang_up(self) -> None:
+        self.transport.write(masked(CLOSE, (1000).to_bytes(2)))
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if not self.ready.done():
+            self.ready.set_exception(ConnectionError(f"the connection ended before it was of use: {error}"))
+        if not self.closed.done():
+            self.closed.set_result(None)
+
+
+class Call(Socket):
+    """One echo call. Counts: ``echoed`` frames that came back whole and in order, ``wrong`` ones, other ``texts``.
+
+    It is ready when the first echo came: the socket is open and its app at work.
+    """
+
+    def __init__(self, host: str, path: str, timings: Timings) -> None:
+        super().__init__(host, path)
+        self.timings = timings
+        self.echoed = self.wrong = self.texts = 0
+        self.planned: list[float] = []
+        self.sent: list[float] = []
+
+    def data_received(self, data: bytes) -> None:
+        # The hot path: one whole echo, as it nearly always comes.
+        if len(data) == ECHO_BYTES and not self.buffer and data.startswith(ECHO_HEAD):
+            self.echo(data[4:], time.monotonic())
+        else:
+            super().data_received(data)
+
+    def begin(self) -> None:
         self.transport.write(masked(TEXT, json.dumps(first_message(FORMAT, {"app": "echo"})).encode()))
         self.send(time.monotonic())
-        return True
 
     def take(self, opcode: int, payload: bytes, now: float) -> None:
         if opcode == BINARY:
             self.echo(payload, now)
-        elif opcode == CLOSE:
-            self.fail(f"the server closed the socket with code {int.from_bytes(payload[:2])}")
-        elif opcode == PING:
-            self.transport.write(masked(PONG, payload))
         else:
-            self.texts += 1
+            self.texts += opcode == TEXT
+            super().take(opcode, payload, now)
 
     def send(self, planned: float) -> None:
         """Send the next frame, which should have left at ``planned``."""
@@ -146,20 +184,6 @@ class Call(asyncio.Protocol):
         elif planned >= self.timings.measured_from:
             self.timings.added.append(now - planned)
             self.timings.since_sent.append(now - self.sent[number])
-
-    def fail(self, reason: str) -> None:
-        if not self.ready.done():
-            self.ready.set_exception(ConnectionError(reason))
-        self.transport.close()
-
-    def hang_up(self) -> None:
-        self.transport.write(masked(CLOSE, (1000).to_bytes(2)))
-
-    def connection_lost(self, error: Exception | None) -> None:
-        if not self.ready.done():
-            self.ready.set_exception(ConnectionError(f"the connection ended before the first echo: {error}"))
-        if not self.closed.done():
-            self.closed.set_result(None)
 
 
 class Schedule:

@@ -37,8 +37,9 @@ ECHOES = ("echo", "echo at 8 kHz")
 SHORTEST, LONGEST = 5.0, 40.0
 # One call in four is lost without a word, as when a network breaks.
 LOST_SHARE = 0.25
-# Echoes that may be on their way when a call ends: half a second of them.
-ON_THE_WAY = 25
+# Echoes that may be on their way when a call ends. After a stall of either side an echo stays as late as that for the
+# rest of its call, which is no loss; 5 s are more than any stall that was seen.
+ON_THE_WAY = 250
 
 
 @dataclass(eq=False)

@@ -99,23 +99,25 @@ class Server:
         """Wait until what the last calls left to do is done, their last words in the database included."""
         self._wait(lambda: self._share(0.25) < 0.1, IDLE_SECONDS, "it has nothing to do")
 
-    def paths(self, calls: int) -> list[str]:
-        """Return where so many calls open their sockets, as real answers say it."""
+    def paths(self, calls: int, number: str = ECHO_NUMBER) -> list[str]:
+        """Return where so many calls to ``number`` open their sockets, as real answers say it."""
         if not self.asks:
             return ["/socket/echo"] * calls
         with ThreadPoolExecutor(ASKING) as pool:
-            return list(pool.map(lambda _: self._path(), range(calls)))
+            return list(pool.map(self._path, [number] * calls))
 
-    def _path(self) -> str:
+    def _path(self, number: str) -> str:
         for _ in range(ASKS):
-            ncco = self._ncco()
+            ncco = self._ncco(number)
             for action in ncco:
                 if action["action"] == "connect":
                     return urlsplit(str(action["endpoint"][0]["uri"])).path
-        raise BenchError(f"expected an NCCO that connects to the echo, got {ncco}; the server said:\n{self.said()}")
+        raise BenchError(
+            f"expected an NCCO that connects {number} to a socket, got {ncco}; the server said:\n{self.said()}"
+        )
 
-    def _ncco(self) -> list[dict[str, Any]]:
-        query = urlencode({"to": ECHO_NUMBER, "from": CALLER, "uuid": uuid4(), "conversation_uuid": f"CON-{uuid4()}"})
+    def _ncco(self, number: str) -> list[dict[str, Any]]:
+        query = urlencode({"to": number, "from": CALLER, "uuid": uuid4(), "conversation_uuid": f"CON-{uuid4()}"})
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         try:
             connection.request("GET", f"/webhooks/answer?{query}")
@@ -159,12 +161,15 @@ def free_port() -> int:
 
 @contextmanager
 def started(site: Site, name: str, command: list[str], core: int, asks: bool) -> Iterator[Server]:
-    """Run a server, which takes its port as the last argument, on one core; end it when the block is left."""
+    """Run a server on one core; end it when the block is left.
+
+    ``command`` is Python's, unless it begins with the path of a program; the port is added as its last argument.
+    """
     port = free_port()
     log = site.home / f"{name}.log"
     with log.open("wb") as file:
         process = subprocess.Popen(
-            [sys.executable, *command, str(port)],
+            [*([] if os.path.isabs(command[0]) else [sys.executable]), *command, str(port)],
             cwd=BASE_DIR,
             env=site.environment,
             stdin=subprocess.DEVNULL,

@@ -39,6 +39,8 @@ class Pacer:
     monotonic clock.
     """
 
+    __slots__ = ("_drift", "_empty", "_unanswered", "_unsure_since", "_unsure_until", "lead", "total")
+
     def __init__(self, lead: int = DEFAULT_LEAD) -> None:
         if not 1 <= lead <= MAX_LEAD:
             raise ValueError(f"lead: expected 1 to {MAX_LEAD} frames, got {lead}")
@@ -132,6 +134,8 @@ class _Drift:
     call began, never with the second before: queues in the network that fill slowly and drain at once (100 ms, once a
     minute) would add up, and after ten of them the second of sound that we count on would be gone.
     """
+
+    __slots__ = ("_count", "_even", "_late", "_latest", "_least", "_offset", "_seconds", "_start")
 
     def __init__(self) -> None:
         self._start = math.nan

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from websockets.frames import apply_mask
+try:
+    from websockets.speedups import apply_mask
+except ImportError:  # there is no wheel for this platform
+    from websockets.utils import apply_mask
 
 # 20 ms of L16 at 8, 16 and 24 kHz.
 SIZES = (320, 640, 960)

@@ -25,6 +25,8 @@ MAX_DEPTH = 256
 class Connection:
     """One socket, without the socket: messages in, events out. Reads no clock."""
 
+    __slots__ = ("_size", "fmt")
+
     def __init__(self) -> None:
         self.fmt: Format | None = None
         self._size = 0

@@ -45,7 +45,7 @@ def test_the_beginning_of_a_message_is_worth_waiting_for(end: int) -> None:
         client(Opcode.CLOSE, b"\x03\xe8"),
         Frame(Opcode.BINARY, audio(1)).serialize(mask=False),
     ],
-    ids="nothing half text begun continued compressed short empty ping close unmasked".split(),
+    ids=["nothing", "half", "text", "begun", "continued", "compressed", "short", "empty", "ping", "close", "unmasked"],
 )
 def test_anything_else_is_left_as_it_came(other: bytes) -> None:
     after = other + client(Opcode.BINARY, audio(2)) if other else other

@@ -12,8 +12,8 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, ConnectionClosedError
 from websockets.frames import Opcode
 
-from tests.serving.messages import UPGRADE, audio, client, cut
 from tests.services import Deployment, Process, free_port
+from tests.serving.messages import UPGRADE, audio, client, cut
 
 SERVERS = ("daphne", "uvicorn")
 
@@ -118,7 +118,7 @@ async def test_two_messages_and_a_half_in_one_piece(process: Process) -> None:
         client(Opcode.PING, b"", fin=False),
         client(Opcode.BINARY, audio(1), fin=False) + client(Opcode.BINARY, audio(2)),
     ],
-    ids="data-opcode control-opcode continued compressed half-ping two-begun".split(),
+    ids=["data-opcode", "control-opcode", "continued", "compressed", "half-ping", "two-begun"],
 )
 async def test_a_client_that_breaks_the_protocol_is_cut_off_and_not_echoed(process: Process, wrong: bytes) -> None:
     async with raw(process) as one:
@@ -153,10 +153,10 @@ async def test_a_connection_that_breaks_off_within_a_message_harms_nobody(proces
 
 async def test_a_message_above_the_limit_ends_its_own_socket(process: Process) -> None:
     async with connect(url(process)) as one:
-        with pytest.raises(ConnectionClosed) as closed:
+        with contextlib.suppress(ConnectionClosed):
             await one.send(bytes(1_100_000))
+        with pytest.raises(ConnectionClosedError):
             await one.recv()
-        assert isinstance(closed.value, ConnectionClosedError)
 
 
 async def test_bursts_of_messages_come_back_whole(process: Process) -> None:

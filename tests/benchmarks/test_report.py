@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from benchmarks.harness.report import page
+
+MACHINE = {
+    "date": "2026-11-21T17:20:47+00:00",
+    "cpu": "A processor",
+    "cores": 2,
+    "load_before": 0.1,
+    "system": "Linux",
+    "python": "3.11.7",
+    "daphne": "4.2.3",
+    "node": "",
+}
+AIMS = [
+    {"name": "underruns", "value": 0.0, "unit": "", "most": 0, "met": True},
+    {"name": "ratio", "value": 0.756, "unit": "times", "least": 1.0, "met": False},
+    {"name": "lateness", "value": 12.0, "unit": "ms", "most": None, "met": None},
+    {"name": "lost", "value": None, "unit": "", "most": 0, "met": None},
+]
+
+
+def test_page_tells_the_machine_each_aim_and_what_was_not_measured(tmp_path: Path) -> None:
+    pace = tmp_path / "pace.json"
+    pace.write_text(json.dumps({"machine": MACHINE, "aims": AIMS}))
+    text = page({"pace": pace, "echo": tmp_path / "none.json"})
+    assert "A processor, 2 cores, Linux, Python 3.11.7; load before 0.1; 2026-11-21 17:20 UTC. daphne 4.2.3." in text
+    for row in (
+        "| underruns | 0 | at most 0 | met |",
+        "| ratio | 0.756 times | at least 1 | **missed** |",
+        "| lateness | 12 ms |  |  |",
+        "| lost | – | at most 0 | not measured |",
+    ):
+        assert row in text
+    assert "## Echo calls on one core\n\nNot measured." in text
+
+
+def test_page_has_a_row_for_each_server_and_each_way_to_convert(tmp_path: Path) -> None:
+    server = {"label": "Node", "limit": "1200 (tried 1100 to 1300)", "microseconds": 13.6, "together": [0.7, 0.6, 0.8]}
+    skipped = {"label": "Bare", "limit": "skipped: no reason", "microseconds": None, "together": []}
+    echo, prompts = tmp_path / "echo.json", tmp_path / "prompts.json"
+    echo.write_text(json.dumps({"machine": MACHINE, "servers": {"node": server, "bare": skipped}, "aims": []}))
+    prompts.write_text(json.dumps({"rows": [["", "WAV"], ["ours", "500"]], "ratios": {"sox/ours": 1.5}}))
+    text = page({"echo": echo, "prompts": prompts})
+    assert "| Node | 1200 (tried 1100 to 1300) | 13.6 | 70% |" in text
+    assert "| Bare | skipped: no reason | – | – |" in text
+    assert "| ours | 500 |" in text
+    assert "sox/ours 1.50" in text

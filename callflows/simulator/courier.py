@@ -54,7 +54,7 @@ class Courier:
             self._outbox.append(Posted(webhook, leg))
         if not self._running:
             self._running = True
-            self._call.platform.scripts.start(self._run(), self._call)
+            self._call.platform.scripts.start(self._run(), self._call.group)
         return posted
 
     async def fetch(self, fetch: Fetch) -> Fetched | NotFetched:

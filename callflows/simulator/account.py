@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Method = Literal["GET", "POST"]
+# The demo's.
+APPLICATION = "00000000-0000-4000-8000-000000000000"
 WebhookName = Literal["answer_url", "fallback_answer_url", "event_url"]
 
 REGIONS = {
@@ -125,6 +127,17 @@ class Account:
         """Return the application that calls to a number of the account reach; None when it is not linked."""
         number = self.numbers.get(msisdn.lstrip("+"))
         return self.find(number.application) if number and number.application and not number.forward else None
+
+
+def application(base: str, method: Method) -> Application:
+    """Return an application whose webhooks are those of a server of ours, unsigned."""
+    paths = {"answer_url": "answer", "event_url": "events", "fallback_answer_url": "fallback"}
+    hooks = {
+        name: {"address": f"{base.rstrip('/')}/webhooks/{path}", "http_method": "POST" if path == "events" else method}
+        for name, path in paths.items()
+    }
+    voice = {"webhooks": hooks, "signed_callbacks": False, "region": "eu-west"}
+    return Application(APPLICATION, {"name": "simulate_call", "capabilities": {"voice": voice}})
 
 
 def plain_id(id: str) -> str:

@@ -8,14 +8,14 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import httpx2
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
-from callflows.simulator.account import Application
+from callflows.simulator.account import APPLICATION, Method, application
 from callflows.simulator.caller import Caller
 from callflows.simulator.dial import Dial
 from callflows.simulator.effects import (
@@ -48,8 +48,6 @@ CONNECT_SECONDS = 1.0
 # What the server has not read may wait here, 7 minutes at 16 kHz, before its call stands still.
 UNREAD_BYTES = 1 << 24
 USER_AGENT = "callflows-simulator"
-APPLICATION = "00000000-0000-4000-8000-000000000000"
-Method = Literal["GET", "POST"]
 T = TypeVar("T")
 Watch = Callable[[Note | Heard | Said], None]
 
@@ -98,17 +96,6 @@ async def place(
         call.bad,
         call.lost,
     )
-
-
-def application(base: str, method: Method) -> Application:
-    """Return an application whose webhooks are those of a server of ours, unsigned."""
-    paths = {"answer_url": "answer", "event_url": "events", "fallback_answer_url": "fallback"}
-    hooks = {
-        name: {"address": f"{base.rstrip('/')}/webhooks/{path}", "http_method": "POST" if path == "events" else method}
-        for name, path in paths.items()
-    }
-    voice = {"webhooks": hooks, "signed_callbacks": False, "region": "eu-west"}
-    return Application(APPLICATION, {"name": "simulate_call", "capabilities": {"voice": voice}})
 
 
 async def reach(server: str) -> None:

@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from callflows.simulator.account import application
 from callflows.simulator.dial import Dial
-from callflows.simulator.driver import Driver, application, reach
+from callflows.simulator.driver import Driver, reach
 from callflows.simulator.result import Result
 from callflows.simulator.scenario import Scenario
 from callflows.simulator.scenario_play import Method, Play, Seen

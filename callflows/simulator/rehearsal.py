@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from callflows.audio.format import RATES, Format
+from callflows.simulator.account import application
 from callflows.simulator.delivery import event_name
-from callflows.simulator.driver import application
 from callflows.simulator.effects import (
     Close,
     Closed,

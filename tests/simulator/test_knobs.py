@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from callflows.simulator.driver import APPLICATION
+from callflows.simulator.account import APPLICATION
 from callflows.simulator.effects import Closed
 from callflows.simulator.knobs import Knobs
 from callflows.simulator.party import Behaviour

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from callflows.simulator.driver import application
+from callflows.simulator.account import application
 from callflows.simulator.load import Limits, Load, Plan, Report, Spread
 from callflows.simulator.rehearsal import BASE, BEGAN, LATENCY, Rehearsal
 from callflows.simulator.scenario import parse

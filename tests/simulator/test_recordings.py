@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 from callflows.audio.files import wav_bytes
-from callflows.simulator.driver import APPLICATION
+from callflows.simulator.account import APPLICATION
 from callflows.simulator.knobs import Knobs
 from callflows.simulator.party import Behaviour, GoAway, Keys, Say, Step
 from callflows.simulator.recording import File

@@ -9,7 +9,7 @@ import jwt
 import pytest
 
 from callflows.payloads.signature import of_get, of_handshake, of_post, verify
-from callflows.simulator.driver import APPLICATION
+from callflows.simulator.account import APPLICATION
 from callflows.simulator.knobs import Knobs
 from tests.simulator.world import STAYS, Series, World, payload, run, socket
 

@@ -14,11 +14,10 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from callflows.simulator.account import Account, Number
+from callflows.simulator.account import APPLICATION, Account, Number, application
 from callflows.simulator.call import Call
 from callflows.simulator.caller import Caller, Press
 from callflows.simulator.delivery import event_name
-from callflows.simulator.driver import APPLICATION, application
 from callflows.simulator.effects import (
     Close,
     Closed,

@@ -18,8 +18,9 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from callflows.simulator.account import application
 from callflows.simulator.dial import LOOPBACK, Dial
-from callflows.simulator.driver import Driver, NoServer, application, reach
+from callflows.simulator.driver import Driver, NoServer, reach
 from callflows.simulator.effects import HangUp
 from callflows.simulator.load import Limits, Load, Plan, Report
 from callflows.simulator.scenario import Scenario, ScenarioError, load

@@ -42,7 +42,15 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     ),
     "draining": ({"admission", "consumers", "load"}, {"asyncio"}),
     "serving": (set(), {"asyncio", "time", "daphne", "twisted", "uvicorn", "uvloop", "websockets"}),
+    # Its rules; what executes them stands below.
+    "simulator": (
+        {"audio", "ncco", "wire"},
+        {"numpy", "soundfile", "pydantic", "yaml", "jwt", "cryptography"},
+    ),
 }
+# What executes the simulator's rules: it may import more, and no rule may import it.
+DRIVERS = {"driver", "performing", "rest.fake", "rest.server"}
+DRIVING = {"asyncio", "httpx2", "websockets", "h11"}
 # The standard library is free, but for what brings a clock or an event loop.
 FREE = sys.stdlib_module_names - {"asyncio", "time"}
 
@@ -58,12 +66,35 @@ def imports(file: Path) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("layer", LAYERS)
-def test_layer_imports_only_what_stands_below_it(layer: str) -> None:
-    ours, others = LAYERS[layer]
+def files_of(layer: str) -> list[Path]:
     folder = ROOT / "callflows" / layer
-    files = list(folder.rglob("*.py")) if folder.is_dir() else [folder.with_suffix(".py")]
-    allowed = tuple(f"callflows.{each}." for each in {layer, *ours})
+    return list(folder.rglob("*.py")) if folder.is_dir() else [folder.with_suffix(".py")]
+
+
+def drives(file: Path) -> bool:
+    """Whether a file of the simulator executes rules, instead of being some."""
+    return file in {ROOT / "callflows" / "simulator" / f"{each.replace('.', '/')}.py" for each in DRIVERS}
+
+
+def check(layer: str, files: list[Path], others: set[str]) -> None:
+    """Fail when a file of a layer imports more of ours than the layer may, or another package than ``others``."""
+    allowed = tuple(f"callflows.{each}." for each in {layer, *LAYERS[layer][0]})
     for name in sorted({name for file in files for name in imports(file)}):
         is_ours = f"{name}.".startswith(allowed)
         assert is_ours or name.partition(".")[0] in others | FREE, f"{layer} may not import {name}"
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_layer_imports_only_what_stands_below_it(layer: str) -> None:
+    check(layer, [each for each in files_of(layer) if not drives(each)], LAYERS[layer][1])
+
+
+def test_only_the_simulators_drivers_know_an_event_loop_and_no_rule_knows_them() -> None:
+    files = files_of("simulator")
+    drivers = [each for each in files if drives(each)]
+    assert len(drivers) == len(DRIVERS)
+    check("simulator", drivers, LAYERS["simulator"][1] | DRIVING)
+    drivers_names = tuple(f"callflows.simulator.{each}." for each in DRIVERS)
+    for file in files:
+        known = {name for name in imports(file) if f"{name}.".startswith(drivers_names)}
+        assert drives(file) or not known, f"{file.name} is a rule, and may not import {known}"

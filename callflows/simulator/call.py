@@ -1,256 +1,327 @@
-"""Knows one inbound call as Vonage runs it: its legs, its script, its webhooks in order, and its end."""
+"""Knows one call as Vonage runs it: the document on its first leg, the legs connected to it, its events and its end."""
 
 from __future__ import annotations
 
-import uuid
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Any, Literal
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
-from callflows.audio.format import FRAME_SECONDS, Format
 from callflows.ncco.document import problems
 from callflows.simulator import events
+from callflows.simulator.account import Application, Hook
 from callflows.simulator.actions import ACTIONS, LISTENING
-from callflows.simulator.caller import Caller
-from callflows.simulator.courier import Courier, Posted, Site
-from callflows.simulator.delivery import Document, Wants, Webhook
-from callflows.simulator.effects import (
-    Closed,
-    Effect,
-    Fetched,
-    HangUp,
-    Heard,
-    Input,
-    Note,
-    NotFetched,
-    NotOpened,
-    Opened,
-    Received,
-)
-from callflows.simulator.events import Leg
-from callflows.simulator.scripts import Script, Scripts, Wait
-from callflows.simulator.socket import Socket
-from callflows.wire.platform import Knobs
+from callflows.simulator.conversation import Member
+from callflows.simulator.courier import Courier, Posted
+from callflows.simulator.delivery import INVALID, Document, Reply, Wants, Webhook, accept
+from callflows.simulator.effects import Effect, Note
+from callflows.simulator.legs import By, Leg
+from callflows.simulator.lines import PartyLine, SocketLine
+from callflows.simulator.mixing import Clip, Player
+from callflows.simulator.party import begin
+from callflows.simulator.recording import Recording
+from callflows.simulator.scripts import Script, Wait
+from callflows.simulator.signing import Signer
 
-# A caller hangs up when the flow has not listened for so long; the longest talk takes 100 s.
-PATIENCE_SECONDS = 300.0
+if TYPE_CHECKING:
+    from callflows.simulator.knobs import Knobs
+    from callflows.simulator.platform import Platform
+
+_EVENT_SECONDS = 10.0
+# Statuses with which a leg ends that was never answered.
+_NOT_REACHED = ("busy", "cancelled", "failed", "rejected", "timeout", "unanswered")
 
 
-def _dashed() -> str:
-    return str(uuid.uuid4())
-
-
-@dataclass(eq=False)
 class Call:
-    """A caller's call from ringing to its end, without I/O; times are seconds from its start, at ``began``.
+    """What runs on one leg. ``refusals`` says what was not accepted, in words.
 
-    Whoever runs it calls `advance` at `next_time`, `receive` with what happened meanwhile, and executes the effects
-    that both return, until it is `over`. ``refusals`` says what was not accepted, in words.
+    ``hook`` is where its events go, when not to the application's own address. ``outer`` is the call in whose scripts
+    it runs: that of a document which a callee hears before he is connected.
     """
 
-    caller: Caller
-    site: Site
-    began: datetime
-    knobs: Knobs = field(default_factory=Knobs)
-    new_id: Callable[[], str] = _dashed
-
-    def __post_init__(self) -> None:
-        # Inbound legs are 32 hex digits without dashes; all other ids have them.
-        caller, identity = self.caller, self.new_id().replace("-", "")
-        self.leg = Leg(identity, f"CON-{self.new_id()}", "phone", caller.from_, caller.to, "inbound")
+    def __init__(
+        self,
+        platform: Platform,
+        leg: Leg,
+        application: Application,
+        hook: Hook | None = None,
+        outer: Call | None = None,
+    ) -> None:
+        self.platform, self.leg, self.application = platform, leg, application
+        self.group: Call = outer or self
+        self.hook = hook
         self.refusals: list[str] = []
-        self.sockets: dict[str, Socket] = {}
-        self.recordings: list[Callable[[], None]] = []
+        self.children: dict[str, Leg] = {}
+        self.recordings: list[Recording] = []
         self.keys: deque[str] = deque()
-        self.collecting = self.barge = self.ended = False
+        self.collecting = self.barge = self.barge_speech = self.ended = False
         self.live_input: Mapping[str, Any] | None = None
-        self.listening: float | None = None
-        self.bad = self.lost = 0
-        self._effects: list[Effect] = []
+        # Where REST wants the keys of an asynchronous input.
+        self.live_url = ""
+        self.inputs = self.background = self.bad = self.lost = 0
+        secret = platform.account.signature_secret if application.signed else ""
+        self.signer = Signer(platform.account.api_key, secret, application.id) if secret else None
         self.courier = Courier(self)
-        self.scripts = Scripts()
-        self.scripts.start(self.courier.run())
-        self._main = self.scripts.start(self._life())
-        self._behaviour: Script | None = None
+        self._main: Script | None = None
+        self._played_from = 0.0
+        leg.flow = self
 
-    # What the driver uses
+    # What happens around it
 
     @property
-    def next_time(self) -> float:
-        return self.scripts.next_time
+    def knobs(self) -> Knobs:
+        return self.platform.knobs
+
+    @property
+    def now(self) -> float:
+        return self.platform.now
+
+    @property
+    def clock(self) -> datetime:
+        """The time of day, for events."""
+        return self.platform.clock
+
+    @property
+    def region(self) -> str:
+        """The host that REST is asked at for this call."""
+        return self.platform.region_url or self.application.region_url or "https://api.nexmo.com"
 
     @property
     def over(self) -> bool:
         return self.ended and self.courier.idle
 
-    def advance(self, now: float) -> list[Effect]:
-        """Do all that is due until ``now``."""
-        self.scripts.advance(now)
-        effects, self._effects = self._effects, []
-        return effects
-
-    def receive(self, news: Input, now: float) -> list[Effect]:
-        """Take what happened at ``now``, and do all that follows from it."""
-        effects = self.advance(now)
-        match news:
-            case Fetched() | NotFetched():
-                self.courier.take(news)
-            case Opened() | NotOpened() | Received() | Closed():
-                if socket := self.sockets.get(news.leg):
-                    socket.inbox.append(news)
-            case HangUp():
-                self.hang_up()
-        return effects + self.advance(now)
-
-    # What the actions use
-
-    @property
-    def now(self) -> float:
-        return self.scripts.now
-
-    @property
-    def clock(self) -> datetime:
-        """The time of day, for events."""
-        return self.began + timedelta(seconds=self.now)
-
     def emit(self, *effects: Effect) -> None:
-        self._effects += effects
+        self.platform.emit(*effects)
 
-    def note(self, kind: str, text: str, leg: str = "", data: Mapping[str, Any] | None = None) -> None:
-        """Add a line to the caller's timeline."""
-        self.emit(Note(round(self.now, 3), kind, leg, text, data or {}))
+    def note(self, kind: str, text: str, leg: Leg | None = None, data: Mapping[str, Any] | None = None) -> None:
+        """Add a line to the timeline."""
+        at = leg or self.leg
+        self.emit(Note(round(self.now, 3), kind, at.kind, text, data or {}, at.uuid))
 
-    def refuse(self, text: str, leg: str = "") -> None:
+    def refuse(self, text: str, leg: Leg | None = None) -> None:
         """Note that something was not accepted: the call fails, although it may go on."""
         self.refusals.append(text)
+        self.platform.refusals.append(text)
         self.note("refused", text, leg)
 
     def listen(self) -> None:
-        """The flow listens: from here the caller's voice, presses and patience count."""
-        if self.listening is None:
-            self.listening = self.now
+        """The flow listens: from here the caller's voice, presses and patience count.
+
+        A callee's begin when he is connected, not with the document that he hears before.
+        """
+        if self.leg.listening is None and self.group is self:
+            self.leg.listening = self.now
+
+    # Sound and keys
 
     @property
     def interrupted(self) -> bool:
         """Whether a key stops what is played: only with bargeIn, which holds until the next input."""
-        return self.barge and bool(self.keys)
+        return self.barge and (bool(self.keys) or (self.barge_speech and self.leg.loud > self._played_from))
 
-    async def play(self, frames: Iterable[bytes | memoryview], fmt: Format, source: str) -> None:
-        """Let the caller hear frames of 20 ms, until their end or until a key interrupts."""
-        start = self.now
-        for place, frame in enumerate(frames, 1):
-            if self.interrupted:
-                return
-            self.emit(Heard(bytes(frame), fmt.rate, source))
-            await Wait(start + place * FRAME_SECONDS, lambda: self.interrupted)
+    async def play(self, clip: Clip, source: str, *, loop: int = 1, level: float = 0.0) -> None:
+        """Let everybody in the conversation hear a sound, until its end or until a key interrupts."""
+        if self.leg.room is None or self.interrupted:
+            return
+        self._played_from = self.now
+        self.leg.listened += self.barge_speech
+        player = self.leg.room.play(Player(source, clip, loop, level))
+        try:
+            await Wait(ready=lambda: player.done or self.interrupted)
+        finally:
+            player.stop()
+            self.leg.listened -= self.barge_speech
 
-    def press(self, key: str) -> None:
-        """The caller presses a key: every socket hears of it, and whoever collects keys."""
-        self.note("key", key, "phone")
-        for socket in self.sockets.values():
-            socket.press(self, key)
+    def press(self, leg: Leg, key: str) -> None:
+        """A party presses a key: every socket of the conversation hears of it, and whoever collects keys."""
+        self.note("key", key, leg)
+        if leg.room is not None:
+            for member in tuple(leg.room.members.values()):
+                if isinstance(member.leg.line, SocketLine):
+                    member.leg.line.press(key)
+        if leg.flow is not None:
+            leg.flow.take_key(key)
+
+    def take_key(self, key: str) -> None:
+        """A key of the leg on which the document runs."""
         if self.live_input is not None:
-            result = events.input_result(self.leg, self.clock, key, False)
-            self.post(result, "phone", self.live_input)
+            result = events.input_result(self.leg, self.clock, {"digits": key, "timed_out": False})
+            action = {**self.live_input, "eventUrl": [self.live_url]} if self.live_url else self.live_input
+            self.post(result, self.leg, action)
         if self.collecting or self.barge:
             self.keys.append(key)
+        self.platform.scripts.touch(self.group)
+
+    # Events
 
     def post(
-        self, body: Mapping[str, Any], leg: str = "", action: Mapping[str, Any] | None = None, wants: Wants = "nothing"
+        self, body: Mapping[str, Any], leg: Leg, action: Mapping[str, Any] | None = None, wants: Wants = "nothing"
     ) -> Posted:
         """Send an event after all that were sent before it: to the action's ``eventUrl``, else the application's."""
-        options = action or {}
-        url = next(iter(options.get("eventUrl") or [self.site.events]))
-        method = options.get("eventMethod", "POST") if "eventUrl" in options else "POST"
-        return self.courier.post(Webhook("event", method, url, body, wants, 10.0), leg)
+        options = leg.action if action is None else action
+        own = self.hook or self.application.hook("event_url")
+        method, url = own.method if own else "POST", own.address if own else ""
+        if options.get("eventUrl"):
+            method, url = options.get("eventMethod", "POST"), options["eventUrl"][0]
+        seconds, connect = (own.socket_seconds, own.connect_seconds) if own else (_EVENT_SECONDS, 1.0)
+        webhook = Webhook("event", method, url, self._dated(body), wants, seconds, connect)
+        return self.courier.post(webhook, leg) if url else Posted(webhook, leg, Reply())
 
-    async def consult(self, body: Mapping[str, Any], leg: str, action: Mapping[str, Any]) -> Document | None:
+    def _dated(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Leave out what the chosen generation does not know."""
+        if self.knobs.payload_generation == "2025":
+            return body
+        return {name: value for name, value in body.items() if name not in events.NEW}
+
+    def started(self, leg: Leg, *, ringing: bool) -> None:
+        """Send started and ringing, which travel on separate connections."""
+        bodies = [events.progress(leg, status, self.clock) for status in ("started", "ringing")[: 1 + ringing]]
+        for body in reversed(bodies) if self.knobs.shuffle_started_ringing else bodies:
+            self.post(body, leg)
+
+    async def consult(
+        self, body: Mapping[str, Any], leg: Leg, action: Mapping[str, Any] | None = None
+    ) -> Document | None:
         """Send an event that may be answered with a new document, and wait for that; None: go on."""
         posted = self.post(body, leg, action, "document or nothing")
         await Wait(ready=lambda: posted.reply is not None)
         document = posted.reply.document if posted.reply else None
         if document is not None:
-            self._told(document, leg)
+            self.told(document)
         return document
 
-    def leave(self, socket: Socket, by: Literal["platform", "user"]) -> None:
-        """A socket's leg is over."""
-        if self.sockets.pop(socket.leg.uuid, None) is None:
-            return
-        self.bad += socket.platform.bad
-        self.lost += socket.platform.lost
-        code = 200 if socket.leg.answered else 480
-        self.post(events.completed(socket.leg, self.clock, by, code), "websocket", socket.action)
-
-    # The call itself
-
-    async def _life(self) -> None:
-        for status in ("started", "ringing"):
-            self.post(events.progress(self.leg, status, self.clock), "phone")
-        body = events.answer_request(self.leg, self.site.region)
-        webhook = Webhook("answer", self.site.method, self.site.answer, body, "document", 5.0)
-        reply = await self.courier.deliver(webhook, "phone")
+    async def ask(self, hook: Hook, more: Mapping[str, Any] | None = None) -> Document | None:
+        """Ask an answer webhook for a document; None: there is none."""
+        body = self._dated(events.answer_request(self.leg, self.region, more))
+        seconds, connect = hook.socket_seconds, hook.connect_seconds
+        webhook = Webhook("answer", hook.method, hook.address, body, "document", seconds, connect)
+        reply = await self.courier.deliver(webhook, self.leg)
         if reply.document is not None:
-            self._told(reply.document, "phone")
-            await self._run(reply.document)
-        self._end("platform")
+            self.told(reply.document)
+        return reply.document
 
-    def _told(self, document: Document, leg: str) -> None:
+    def checked(self, document: Any) -> Document | None:
+        """Return a document that came with a request; an invalid one is an error event."""
+        reply = accept(document, self.knobs)
+        if reply.reason == INVALID:
+            self.refuse(f"inline NCCO: {reply.reason} {reply.text}")
+            self.post(events.error(self.leg, self.clock), self.leg)
+        elif reply.document is not None:
+            self.told(reply.document)
+        return reply.document
+
+    def told(self, document: Document) -> None:
         """Note a document that is run, and what is doubtful in it: the sources disagree, so it is accepted."""
         summary = " -> ".join(str(action["action"]) for action in document) or "nothing to do"
-        self.note("ncco", summary, leg, {"ncco": document})
+        self.note("ncco", summary, self.leg, {"ncco": document})
         for problem in problems(document):
-            self.note("warning", f"{problem.path}: {problem.message}", leg)
+            self.note("warning", f"{problem.path}: {problem.message}", self.leg)
 
-    async def _run(self, document: Document) -> None:
-        self.post(events.answered(self.leg, self.clock), "phone")
-        self._behaviour = self.scripts.start(self._behave())
-        running: Document | None = document
-        while running is not None:
-            if not any(action["action"] in LISTENING for action in running):
-                self.listen()
-            running = await self._perform(running)
+    # The document
 
-    async def _perform(self, document: Document) -> Document | None:
+    def start(self, life: Any) -> None:
+        """Begin, with a coroutine that ends in `run`; what ran before is stopped."""
+        if self._main:
+            self.platform.scripts.stop(self._main)
+        self._main = self.platform.scripts.start(life, self.group)
+
+    def answer(self) -> None:
+        """The leg is answered; its party begins."""
+        leg = self.leg
+        self.post(events.answered(leg, self.clock), leg)
+        if leg.room is None:
+            self.platform.alone(leg)
+        if isinstance(leg.line, PartyLine) and leg.behaviour:
+            begin(leg, leg.line, leg.behaviour)
+
+    async def run(self, document: Document | None) -> None:
+        """Run a document, and those that replace it; then the call is over."""
+        while document is not None:
+            document = await self.perform(document)
+        self.hang_up("platform")
+
+    def replace(self, document: Document) -> None:
+        """Run another document instead of the one that runs; connected legs stay."""
+        self.start(self.run(document))
+
+    async def perform(self, document: Document) -> Document | None:
         """Run a document's actions in order; return the document that replaces it, or None at its end."""
-        for action in document:
-            if action["action"] not in ACTIONS:
-                self.refuse(f"{action['action']}: the fake caller does only {', '.join(ACTIONS)}", "phone")
-                return None
-            replacement = await ACTIONS[action["action"]](self, action)
-            if replacement is not None:
+        if not any(action["action"] in LISTENING for action in document):
+            self.listen()
+        for place, action in enumerate(document):
+            following = next((each for each in document[place:] if each["action"] == "input"), {})
+            self.barge_speech = "speech" in following.get("type", ())
+            if (replacement := await ACTIONS[action["action"]](self, action)) is not None:
                 return replacement
+            if self.leg.ended:
+                return None
+        await Wait(self.now, lambda: not self.background)
+        if self.background:
+            await Wait(ready=lambda: not self.background)
         return None
 
-    async def _behave(self) -> None:
-        """What the caller does: presses keys, and hangs up."""
-        await Wait(self.now + PATIENCE_SECONDS, lambda: self.listening is not None)
-        start = self.now
-        for press in sorted(self.caller.presses, key=lambda press: press.at):
-            await Wait(start + min(press.at, self.caller.seconds))
-            if press.at <= self.caller.seconds:
-                self.press(press.key)
-        await Wait(start + self.caller.seconds)
-        self.hang_up()
+    # The end
 
-    def hang_up(self) -> None:
-        """The caller hangs up, whatever runs."""
-        if not self.ended:
-            self.scripts.stop(self._main)
-            self._end("user")
+    def gone(self, leg: Leg, by: By) -> None:
+        """A leg ends, from whatever side."""
+        if leg is self.leg and leg.flow is self and not self.ended:
+            self.hang_up(by)
+        else:
+            self.finish(leg, by)
+        self.platform.scripts.touch(self.group)
 
-    def _end(self, by: Literal["platform", "user"]) -> None:
+    def hang_up(self, by: By) -> None:
+        """The call ends, whatever runs, and with it all legs that are connected to it."""
+        if self.ended:
+            return
         self.ended = True
-        self.note("end", f"the call ends: {'the caller hung up' if by == 'user' else 'nothing is left to do'}", "phone")
+        why = "the caller hung up" if by == "user" else "nothing is left to do"
+        self.note("end", f"the call ends: {why}", self.leg)
+        if self._main:
+            self.platform.scripts.stop(self._main)
         self.live_input = None
-        if self._behaviour:
-            self.scripts.stop(self._behaviour)
-        for finish in tuple(self.recordings):
-            finish()
-        for socket in tuple(self.sockets.values()):
-            socket.close(self)
-            self.leave(socket, by)
-        code = 200 if self.leg.answered else 480
-        self.post(events.completed(self.leg, self.clock, by, code), "phone")
+        for recording in tuple(self.recordings):
+            recording.finish()
+        for leg in tuple(self.children.values()):
+            if leg.answered is None and leg.kind != "websocket":
+                self.post(events.progress(leg, "cancelled", self.clock), leg)
+            self.finish(leg, by)
+        self.finish(self.leg, by)
+
+    def disconnect(self, why: str) -> None:
+        """Vonage gives the call up."""
+        self.note("end", why, self.leg)
+        self.gone(self.leg, "platform")
+
+    def finish(self, leg: Leg, by: By) -> None:
+        """A leg is over: one that was rejected has had its last event."""
+        if leg.ended is not None:
+            return
+        status = leg.status
+        for script in leg.scripts:
+            self.platform.scripts.stop(script)
+        for player in leg.own:
+            player.stop()
+        if leg.line is not None:
+            leg.line.close()
+        if isinstance(leg.line, SocketLine):
+            self.bad += leg.line.wire.bad
+            self.lost += leg.line.wire.lost
+        self.children.pop(leg.uuid, None)
+        body = events.completed(leg, self.clock, by, 200 if leg.answered else leg.sip_code)
+        room = leg.room
+        if room is not None:
+            room.leave(leg)
+            leg.conversation = room.uuid
+        if status in _NOT_REACHED:
+            # REST goes on to tell why; `completed` is the word of webhooks only.
+            leg.status = status
+        if status != "rejected":
+            self.post(body, leg)
+        self.platform.left(leg)
+
+    def move(self, leg: Leg, member: Member, uuid: str) -> None:
+        """Put a leg into another conversation, and say so."""
+        before = leg.conversation
+        self.platform.conversation(uuid).enter(member)
+        self.post(events.transfer(leg, before, self.clock), leg, {})

@@ -1,41 +1,22 @@
-"""Knows how the webhooks of a call leave: in order, with a second attempt, and to the fallback URL at last."""
+"""Knows how the webhooks of a call leave: in order, signed, with a second attempt, and to the fallback URL at last."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from callflows.simulator import events
-from callflows.simulator.delivery import INVALID, Reply, Webhook, as_query, event_name, judge
+from callflows.simulator.account import Hook
+from callflows.simulator.delivery import INVALID, REFUSED, Reply, Webhook, as_query, event_name, judge
 from callflows.simulator.effects import Fetch, Fetched, NotFetched
+from callflows.simulator.legs import Leg
 from callflows.simulator.scripts import Wait
+from callflows.simulator.signing import hashed
 
 if TYPE_CHECKING:
     from callflows.simulator.call import Call
-
-
-@dataclass(frozen=True, slots=True)
-class Site:
-    """Where the webhooks of an application are, and how Vonage asks them.
-
-    ``retries`` is the number of attempts after the first one, each ``retry_seconds`` after the failure before it.
-    """
-
-    answer: str
-    events: str
-    fallback: str
-    method: Literal["GET", "POST"] = "GET"
-    region: str = "https://api-eu-3.vonage.com"
-    retries: int = 1
-    retry_seconds: float = 1.0
-
-    @classmethod
-    def at(cls, base: str, method: Literal["GET", "POST"] = "GET") -> Site:
-        """Return the webhooks of a server of ours."""
-        root = f"{base.rstrip('/')}/webhooks"
-        return cls(f"{root}/answer", f"{root}/events", f"{root}/fallback", method)
 
 
 @dataclass(eq=False, slots=True)
@@ -43,7 +24,7 @@ class Posted:
     """One event on its way; ``reply`` is None until its webhook was answered or has failed for good."""
 
     webhook: Webhook
-    leg: str
+    leg: Leg
     reply: Reply | None = None
 
 
@@ -52,9 +33,9 @@ class Courier:
 
     def __init__(self, call: Call) -> None:
         self._call = call
-        self._asked = 0
         self._results: dict[int, Fetched | NotFetched] = {}
         self._outbox: deque[Posted] = deque()
+        self._running = False
 
     @property
     def idle(self) -> bool:
@@ -65,63 +46,104 @@ class Courier:
         """Take what came of a request."""
         self._results[result.id] = result
 
-    def post(self, webhook: Webhook, leg: str) -> Posted:
-        """Send an event after all that were sent before it."""
+    def post(self, webhook: Webhook, leg: Leg) -> Posted:
+        """Send an event after all that were sent before it; with `duplicate_rate` some come twice."""
         posted = Posted(webhook, leg)
         self._outbox.append(posted)
+        if webhook.wants == "nothing" and self._call.platform.chance("duplicate", self._call.knobs.duplicate_rate):
+            self._outbox.append(Posted(webhook, leg))
+        if not self._running:
+            self._running = True
+            self._call.platform.scripts.start(self._run(), self._call.group)
         return posted
 
-    async def fetch(
-        self, method: str, url: str, query: Mapping[str, str], body: Mapping[str, Any] | None, seconds: float
-    ) -> Fetched | NotFetched:
-        """Make an HTTP request and wait for what comes of it, at most ``seconds``."""
-        self._asked += 1
-        number = self._asked
-        self._call.emit(Fetch(number, method, url, query, body, seconds))
-        await Wait(self._call.now + seconds, lambda: number in self._results)
-        late = NotFetched(number, "timeout", f"no response within {seconds:g} s")
-        return self._results.pop(number, late)
+    async def fetch(self, fetch: Fetch) -> Fetched | NotFetched:
+        """Make an HTTP request and wait for what comes of it, as long as it says."""
+        platform = self._call.platform
+        platform.fetching[fetch.id] = self._call
+        self._call.emit(fetch)
+        try:
+            await Wait(self._call.now + fetch.seconds, lambda: fetch.id in self._results)
+        finally:
+            platform.fetching.pop(fetch.id, None)
+        late = NotFetched(fetch.id, "timeout", f"no response within {fetch.seconds:g} s")
+        return self._results.pop(fetch.id, late)
 
-    async def run(self) -> None:
+    async def get(self, url: str, seconds: float = 5.0, query: Mapping[str, str] | None = None) -> Fetched | NotFetched:
+        """Fetch a file, unsigned."""
+        return await self.fetch(Fetch(self._call.platform.number(), "GET", url, query or {}, None, seconds))
+
+    async def _run(self) -> None:
         """Deliver events one after the other: a slow one delays the next, but none overtakes another."""
-        while True:
-            await Wait(ready=lambda: bool(self._outbox))
+        while self._outbox:
             posted = self._outbox[0]
             posted.reply = await self.deliver(posted.webhook, posted.leg)
             self._outbox.popleft()
+        self._running = False
 
-    async def deliver(self, webhook: Webhook, leg: str) -> Reply:
-        """Deliver a webhook, twice if need be, then ask the fallback URL where an answer was expected."""
+    async def deliver(self, webhook: Webhook, leg: Leg) -> Reply:
+        """Deliver a webhook, twice if need be, then ask the fallback URL where an answer was expected.
+
+        The fallback's own failure ends the call, unless it was silent and the call has a document to go on with.
+        """
         call = self._call
         reply = await self._attempts(webhook, leg)
         if not reply.reason or webhook.wants == "nothing":
             return reply
         if reply.reason == INVALID:
-            call.post(events.error(call.leg, call.clock))
+            call.post(events.error(leg, call.clock), leg)
+        hook = call.application.hook("fallback_answer_url")
+        if hook is None:
+            return reply
         body = events.fallback(webhook.body, reply.reason, webhook.url, webhook.kind)
-        second = Webhook(webhook.kind, call.site.method, call.site.fallback, body, webhook.wants, 5.0)
-        return await self._attempts(second, leg)
+        second = await self._attempts(ask(hook, webhook, body), leg)
+        if second.reason in (INVALID, REFUSED):
+            call.disconnect(f"the fallback webhook gave no NCCO: {second.text}")
+        return second
 
-    async def _attempts(self, webhook: Webhook, leg: str) -> Reply:
+    async def _attempts(self, webhook: Webhook, leg: Leg) -> Reply:
         """Try, and try again where Vonage does; a webhook that fails for good is a refusal."""
-        for retry in range(self._call.site.retries + 1):
+        knobs = self._call.knobs
+        unsigned = self._call.signer is not None and self._call.platform.chance("unsigned", knobs.unsigned_rate)
+        for retry in range(knobs.webhook_retries + 1):
             if retry:
-                await Wait(self._call.now + self._call.site.retry_seconds)
-            reply = await self._attempt(webhook, leg)
-            if not reply.again:
+                await Wait(self._call.now + knobs.retry_delay)
+            reply = await self._attempt(webhook, leg, unsigned)
+            # An unsigned one that is answered with 5xx comes again, signed.
+            if not reply.again and not (unsigned and "HTTP 5" in reply.text):
                 break
+            unsigned = False
         if reply.reason:
             self._call.refuse(f"{webhook.name}: {reply.reason} {reply.text}".strip(), leg)
         return reply
 
-    async def _attempt(self, webhook: Webhook, leg: str) -> Reply:
-        sent, get = self._call.now, webhook.method == "GET"
-        query, body = (as_query(webhook.body), None) if get else ({}, webhook.body)
-        result = await self.fetch(webhook.method, webhook.url, query, body, webhook.seconds)
-        reply = judge(result, webhook.wants)
+    async def _attempt(self, webhook: Webhook, leg: Leg, unsigned: bool) -> Reply:
+        call = self._call
+        sent = call.now
+        result = await self.fetch(self._signed(webhook, unsigned))
+        reply = judge(result, webhook.wants, call.knobs)
         what = event_name(webhook.body) if webhook.kind == "event" else webhook.name
         outcome = f"HTTP {result.status}" if isinstance(result, Fetched) else reply.reason
-        text = f"{what}: {outcome} after {(self._call.now - sent) * 1000:.0f} ms"
+        text = f"{what}: {outcome} after {(call.now - sent) * 1000:.0f} ms"
         data = {"method": webhook.method, "url": webhook.url, "body": dict(webhook.body)}
-        self._call.note(webhook.kind, text, leg, data)
+        call.note(webhook.kind, text, leg, data)
         return reply
+
+    def _signed(self, webhook: Webhook, unsigned: bool) -> Fetch:
+        call, get = self._call, webhook.method == "GET"
+        query, body = (as_query(webhook.body), None) if get else ({}, webhook.body)
+        number = call.platform.number()
+        headers: dict[str, Any] = {}
+        fetch = Fetch(
+            number, webhook.method, webhook.url, query, body, webhook.seconds, webhook.connect_seconds, headers
+        )
+        if call.signer is not None and not unsigned:
+            headers["Authorization"] = call.signer.bearer(call.clock, call.platform.new_id(), hashed(fetch))
+        return fetch
+
+
+def ask(hook: Hook, webhook: Webhook, body: Mapping[str, Any]) -> Webhook:
+    """Return a webhook to another address, with another body."""
+    return Webhook(
+        webhook.kind, hook.method, hook.address, body, webhook.wants, hook.socket_seconds, hook.connect_seconds
+    )

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from callflows.ncco.document import errors
+from callflows.ncco.headers import too_long
 from callflows.simulator.effects import Fetched, NotFetched, Trouble
+from callflows.simulator.knobs import Knobs
 
 # Vonage: these statuses, and time-outs and broken connections, are tried once more; everything else is final.
 _AGAIN = (429, 503, 504)
@@ -20,6 +22,7 @@ _REASONS: dict[Trouble, str] = {
     "unreachable": "Connection closed.",
 }
 INVALID = "Invalid NCCO."
+REFUSED = "Invalid response code."
 
 Document = list[dict[str, Any]]
 Wants = Literal["document", "document or nothing", "nothing"]
@@ -35,6 +38,7 @@ class Webhook:
     body: Mapping[str, Any]
     wants: Wants
     seconds: float
+    connect_seconds: float = 1.0
 
     @property
     def name(self) -> str:
@@ -45,7 +49,14 @@ class Webhook:
 
 def event_name(body: Mapping[str, Any]) -> str:
     """Return what an event is called: its status, or what tells those without one apart."""
-    marks = {"dtmf": "input", "speech": "input", "recording_url": "record", "payload": "notify", "reason": "error"}
+    marks = {
+        "dtmf": "input",
+        "speech": "input",
+        "recording_url": "record",
+        "payload": "notify",
+        "conversation_uuid_to": "transfer",
+        "reason": "error",
+    }
     return str(body.get("status") or next((name for mark, name in marks.items() if mark in body), "event"))
 
 
@@ -73,30 +84,44 @@ def _parameter(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"))
 
 
-def judge(result: Fetched | NotFetched, wants: Wants) -> Reply:
+def judge(result: Fetched | NotFetched, wants: Wants, knobs: Knobs) -> Reply:
     """Return what Vonage makes of the response to a webhook."""
     if isinstance(result, NotFetched):
         again = result.trouble != "unreachable"
         return Reply(reason=_REASONS[result.trouble], text=result.text, again=again)
     if result.status not in _SUCCESS:
         text = f"HTTP {result.status} {_excerpt(result.body)}".strip()
-        again = result.status in _AGAIN and wants != "nothing"
-        return Reply(reason="Invalid response code.", text=text, again=again)
+        again = result.status in _AGAIN and (wants != "nothing" or knobs.retry_events == "all")
+        return Reply(reason=REFUSED, text=text, again=again)
     if wants == "nothing" or (wants == "document or nothing" and not result.body.strip()):
         return Reply()
-    return _document(result)
-
-
-def _document(result: Fetched) -> Reply:
     if result.content_type.partition(";")[0].strip().lower() != "application/json":
         expected = "expected an NCCO as application/json"
         return Reply(reason=INVALID, text=f"{expected}, got {result.content_type or 'no content type'}")
+    if knobs.ncco_bytes is not None and len(result.body) > knobs.ncco_bytes:
+        return Reply(reason=INVALID, text=f"expected at most {knobs.ncco_bytes} bytes, got {len(result.body)}")
     try:
         document = json.loads(result.body)
     except ValueError as error:
         return Reply(reason=INVALID, text=f"expected an NCCO, got no JSON: {error}")
+    return accept(document, knobs)
+
+
+def accept(document: Any, knobs: Knobs) -> Reply:
+    """Return a document as it is run, or why it is refused."""
+    if knobs.headers_over_512 == "drop":
+        document = _without_long_headers(document)
     found = [f"{each.path}: {each.message}" for each in errors(document)]
     return Reply(reason=INVALID, text="; ".join(found)) if found else Reply(document)
+
+
+def _without_long_headers(document: Any) -> Any:
+    if isinstance(document, dict):
+        kept = {key: _without_long_headers(value) for key, value in document.items()}
+        if kept.get("type") == "websocket" and isinstance(kept.get("headers"), dict) and too_long(kept["headers"]):
+            del kept["headers"]
+        return kept
+    return [_without_long_headers(each) for each in document] if isinstance(document, list) else document
 
 
 def _excerpt(body: bytes) -> str:

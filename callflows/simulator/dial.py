@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 
 
@@ -44,4 +44,4 @@ class Dial:
 def _place(url: SplitResult) -> tuple[str, int | None]:
     """Host and port; every name of this machine is the same one."""
     host = url.hostname or ""
-    return "loopback" if host in _LOOPBACK else host, url.port or _PORTS.get(url.scheme)
+    return "loopback" if host in LOOPBACK else host, url.port or _PORTS.get(url.scheme)

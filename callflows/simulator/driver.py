@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any, Literal
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import httpx2
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
-from callflows.simulator.call import Call
+from callflows.simulator.account import APPLICATION, Method, application
 from callflows.simulator.caller import Caller
-from callflows.simulator.courier import Site
 from callflows.simulator.dial import Dial
 from callflows.simulator.effects import (
     Close,
@@ -35,21 +34,23 @@ from callflows.simulator.effects import (
     NotOpened,
     Open,
     Opened,
+    Pause,
     Received,
     Said,
     Send,
     Trouble,
 )
+from callflows.simulator.knobs import Knobs
+from callflows.simulator.party import behaviour_of
+from callflows.simulator.platform import Platform
 from callflows.simulator.result import Result
 from callflows.simulator.sound import Sound
-from callflows.wire.platform import Knobs
 
-# Vonage's default for the time to connect.
 CONNECT_SECONDS = 1.0
 # What the server has not read may wait here, 7 minutes at 16 kHz, before its call stands still.
 UNREAD_BYTES = 1 << 24
 USER_AGENT = "callflows-simulator"
-Method = Literal["GET", "POST"]
+T = TypeVar("T")
 Watch = Callable[[Note | Heard | Said], None]
 
 
@@ -80,13 +81,33 @@ async def place(
     ``watch`` is told of the timeline and of each 20 ms as they happen; setting ``hang_up`` makes the caller hang up.
     Raises NoServer when nobody listens at ``server``.
     """
-    await _reach(server)
-    call = Call(caller, Site.at(public_url or server, method), datetime.now(UTC), knobs or Knobs())
-    dial = Dial(server, public_url, sockets)
-    return await Driver(call, dial, watch or (lambda seen: None)).run(hang_up or asyncio.Event())
+    await reach(server)
+    platform = Platform(datetime.now(UTC), knobs)
+    platform.account.applications[APPLICATION] = application(public_url or server, method)
+    driver = Driver(platform, Dial(server, public_url, sockets), watch or (lambda seen: None))
+    leg = platform.legs[
+        platform.call_in(caller.to, caller.from_, behaviour=behaviour_of(caller), application=APPLICATION)
+    ]
+    hanging = asyncio.ensure_future(driver.hang_up(hang_up or asyncio.Event()))
+    try:
+        await driver.run(asyncio.Event(), until_over=True)
+    finally:
+        hanging.cancel()
+    call, sound = leg.call, driver.sounds[leg.uuid]
+    return Result(
+        leg.uuid,
+        leg.conversation,
+        leg.status,
+        tuple(platform.refusals),
+        tuple(driver.timeline),
+        sound,
+        call.bad,
+        call.lost,
+    )
 
 
-async def _reach(server: str) -> None:
+async def reach(server: str) -> None:
+    """Find out whether somebody listens at a server; raises NoServer."""
     parts = urlsplit(server)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     try:
@@ -103,50 +124,79 @@ async def _reach(server: str) -> None:
 
 @dataclass(eq=False)
 class Driver:
-    """Runs one call: tells the rules what happened and when, and does what they ask for."""
+    """Runs a platform: tells the rules what happened and when, and does what they ask for.
 
-    call: Call
+    ``sounds`` is what the parties heard, by leg; ``timeline`` all notes; long-running ones keep neither (``keep``).
+    """
+
+    platform: Platform
     dial: Dial
     watch: Watch
-    sound: Sound = field(default_factory=Sound)
+    keep: bool = True
+    sounds: defaultdict[str, Sound] = field(default_factory=lambda: defaultdict(Sound))
     timeline: list[Note] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._started = 0.0
+        self._started = self._loop.time()
         self._news: deque[tuple[float, Input]] = deque()
+        self._due: deque[Effect] = deque()
         self._woken = asyncio.Event()
+        self._until_over = False
         self._sockets: dict[str, ClientConnection] = {}
         self._hung_up: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def run(self, hang_up: asyncio.Event) -> Result:
-        """Run the call until it is over and every event was answered."""
-        hanging = asyncio.ensure_future(self._hang_up(hang_up))
+    async def run(self, stop: asyncio.Event, *, until_over: bool = False) -> None:
+        """Run until ``stop`` is set, or until every call is over and every event was answered."""
+        self._until_over = until_over
+        stopping = asyncio.ensure_future(self._stopped(stop))
         limits = httpx2.Limits(max_keepalive_connections=20, keepalive_expiry=2.0)
         client = httpx2.AsyncClient(trust_env=False, verify=_tls(), limits=limits, headers={"User-Agent": USER_AGENT})
         async with client as self._http:
             # Only now: making the client takes time which is not the server's.
             self._started = self._loop.time()
-            self.call.began = datetime.now(UTC)
+            self.platform.began = datetime.now(UTC)
             try:
-                while not self.call.over:
+                while not stop.is_set() and not (until_over and self.platform.over):
                     await self._step()
             finally:
-                hanging.cancel()
+                stopping.cancel()
                 await self._stop()
-        return self._result()
+
+    def do(self, act: Callable[[float], T]) -> T:
+        """Let somebody act on the platform now; what follows from it is done at once after."""
+        now = self._now()
+        self._due += self.platform.advance(now)
+        try:
+            return act(now)
+        finally:
+            self._woken.set()
+
+    def tell(self, news: Input) -> None:
+        """Tell the rules what a party or the world does now."""
+        self._news.append((self._now(), news))
+        self._woken.set()
+
+    async def hang_up(self, wanted: asyncio.Event) -> None:
+        """Let every party hang up once ``wanted`` is set."""
+        await wanted.wait()
+        self.tell(HangUp())
+
+    async def _stopped(self, stop: asyncio.Event) -> None:
+        await stop.wait()
+        self._woken.set()
 
     async def _step(self) -> None:
         """Do all that is due, then sleep until the next deadline: absolute, so that frames do not drift."""
         self._woken.clear()
         while self._news:
             at, news = self._news.popleft()
-            await self._execute(self.call.receive(news, at))
-        await self._execute(self.call.advance(self._now()))
-        if self._news or self.call.over:
+            await self._execute(self.platform.receive(news, at))
+        await self._execute(self.platform.advance(self._now()))
+        if self._news or self._due or (self._until_over and self.platform.over):
             return
-        due = self.call.next_time
+        due = self.platform.next_time
         timer = self._loop.call_at(self._started + due, self._woken.set) if due < float("inf") else None
         await self._woken.wait()
         if timer:
@@ -155,26 +205,22 @@ class Driver:
     def _now(self) -> float:
         return self._loop.time() - self._started
 
-    def _tell(self, news: Input) -> None:
-        self._news.append((self._now(), news))
-        self._woken.set()
-
-    async def _hang_up(self, wanted: asyncio.Event) -> None:
-        await wanted.wait()
-        self._tell(HangUp())
-
     async def _execute(self, effects: list[Effect]) -> None:
-        for effect in effects:
+        self._due += effects
+        while self._due:
+            effect = self._due.popleft()
             match effect:
                 case Send(leg, message):
                     await self._send(leg, message)
-                case Heard(pcm, rate, source):
-                    self.sound.add(source, rate, pcm)
+                case Heard(pcm, rate, source, leg):
+                    if self.keep:
+                        self.sounds[leg].add(source, rate, pcm)
                     self.watch(effect)
                 case Said():
                     self.watch(effect)
                 case Note():
-                    self.timeline.append(effect)
+                    if self.keep:
+                        self.timeline.append(effect)
                     self.watch(effect)
                 case Fetch():
                     self._start(self._fetch(effect))
@@ -182,6 +228,9 @@ class Driver:
                     self._start(self._open(effect))
                 case Close(leg, abort):
                     self._start(self._close(leg, abort))
+                case Pause(leg):
+                    if socket := self._sockets.get(leg):
+                        socket.transport.pause_reading()
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)
@@ -200,17 +249,26 @@ class Driver:
     async def _fetch(self, fetch: Fetch) -> None:
         try:
             url = self.dial(fetch.url)
-            timeout = httpx2.Timeout(fetch.seconds, connect=CONNECT_SECONDS)
+            timeout = httpx2.Timeout(fetch.seconds, connect=fetch.connect_seconds)
+            headers = dict(fetch.headers)
+            if fetch.content is not None:
+                headers["Content-Type"] = "application/json"
             async with asyncio.timeout(fetch.seconds):
                 query = dict(fetch.query) or None
                 response = await self._http.request(
-                    fetch.method, url, params=query, json=fetch.body, timeout=timeout, follow_redirects=False
+                    fetch.method,
+                    url,
+                    params=query,
+                    content=fetch.content,
+                    headers=headers,
+                    timeout=timeout,
+                    follow_redirects=False,
                 )
         except (ValueError, httpx2.HTTPError, httpx2.InvalidURL, TimeoutError) as error:
-            self._tell(NotFetched(fetch.id, _trouble(error), str(error) or type(error).__name__))
+            self.tell(NotFetched(fetch.id, _trouble(error), str(error) or type(error).__name__))
         else:
             kind = response.headers.get("content-type", "")
-            self._tell(Fetched(fetch.id, response.status_code, kind, response.content))
+            self.tell(Fetched(fetch.id, response.status_code, kind, response.content))
 
     # Sockets
 
@@ -218,17 +276,17 @@ class Driver:
         try:
             socket = await self._connect(opening)
         except (ValueError, OSError, TimeoutError, WebSocketException) as error:
-            self._tell(NotOpened(opening.leg, _refusal(error), isinstance(error, TimeoutError)))
+            self.tell(NotOpened(opening.leg, _refusal(error), isinstance(error, TimeoutError)))
             return
         if opening.leg in self._hung_up:
             return await socket.close()
         self._sockets[opening.leg] = socket
-        self._tell(Opened(opening.leg))
+        self.tell(Opened(opening.leg))
         try:
             while True:
-                self._tell(Received(opening.leg, await socket.recv()))
+                self.tell(Received(opening.leg, await socket.recv()))
         except ConnectionClosed:
-            self._tell(Closed(opening.leg, socket.close_code or 1006, socket.close_reason or ""))
+            self.tell(Closed(opening.leg, socket.close_code or 1006, socket.close_reason or ""))
 
     async def _connect(self, opening: Open) -> ClientConnection:
         """Connect as Vonage does: no sub-protocol, no Origin, no pings of its own; the answer to ours is automatic."""
@@ -262,19 +320,6 @@ class Driver:
             socket.transport.abort()
         else:
             await socket.close()
-
-    def _result(self) -> Result:
-        call = self.call
-        return Result(
-            call.leg.uuid,
-            call.leg.conversation,
-            call.leg.status,
-            tuple(call.refusals),
-            tuple(self.timeline),
-            self.sound,
-            call.bad,
-            call.lost,
-        )
 
 
 def _trouble(error: Exception) -> Trouble:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -10,9 +11,14 @@ from typing import Any, Literal
 Trouble = Literal["timeout", "closed", "reset", "unreachable"]
 
 
+def encoded(body: Mapping[str, Any]) -> bytes:
+    """Return a body as compact JSON."""
+    return json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")
+
+
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """Make an HTTP request: ``query`` for GET, ``body`` as JSON for POST; give up after ``seconds``."""
+    """Make an HTTP request: ``query`` for GET, ``content`` for POST; give up after ``seconds``."""
 
     id: int
     method: str
@@ -20,6 +26,13 @@ class Fetch:
     query: Mapping[str, str]
     body: Mapping[str, Any] | None
     seconds: float
+    connect_seconds: float = 1.0
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def content(self) -> bytes | None:
+        """The body as it leaves: a signature holds for exactly these bytes."""
+        return None if self.body is None else encoded(self.body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,34 +62,47 @@ class Close:
 
 
 @dataclass(frozen=True, slots=True)
+class Pause:
+    """Read no more of what the server sends on the socket of a leg."""
+
+    leg: str
+
+
+@dataclass(frozen=True, slots=True)
 class Heard:
-    """20 ms of sound that the caller heard; ``source`` is talk, stream, beep or socket."""
+    """20 ms of sound that the party at a leg heard.
+
+    ``source`` is what alone made it (talk, stream, beep, music, socket, or the kind of a leg), else mix.
+    """
 
     pcm: bytes
     rate: int
     source: str
+    leg: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """20 ms of sound that the caller said."""
+    """20 ms of sound that a socket was sent: what the others said; ``leg`` is the socket's."""
 
     pcm: bytes
     rate: int
+    leg: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """One line of the caller's timeline; ``t`` is in seconds from the start of the call."""
+    """One line of the timeline; ``t`` is in seconds from the platform's start, ``leg`` the kind of the leg."""
 
     t: float
     kind: str
     leg: str
     text: str
     data: Mapping[str, Any] = field(default_factory=dict)
+    uuid: str = ""
 
 
-Effect = Fetch | Open | Send | Close | Heard | Said | Note
+Effect = Fetch | Open | Send | Close | Pause | Heard | Said | Note
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +159,26 @@ class Closed:
 
 @dataclass(frozen=True, slots=True)
 class HangUp:
-    """The caller hangs up."""
+    """The party at a leg hangs up; without one, every party does."""
+
+    leg: str = ""
 
 
-Input = Fetched | NotFetched | Opened | NotOpened | Received | Closed | HangUp
+@dataclass(frozen=True, slots=True)
+class Pressed:
+    """The party at a leg pressed keys."""
+
+    leg: str
+    keys: str
+
+
+@dataclass(frozen=True, slots=True)
+class Spoke:
+    """20 ms of what the party at a leg says, at 8000, 16000 or 24000 samples/s."""
+
+    leg: str
+    pcm: bytes
+    rate: int
+
+
+Input = Fetched | NotFetched | Opened | NotOpened | Received | Closed | HangUp | Pressed | Spoke

@@ -3,30 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Literal
 
-Kind = Literal["phone", "websocket"]
+from callflows.simulator.effects import encoded as encoded
+from callflows.simulator.legs import By, Leg, whole
 
-# EUR a minute and the network's label, as they stand in real events; the price of a WebSocket leg is a guess.
-_TARIFFS: dict[Kind, tuple[float, str | None]] = {"phone": (0.0045, "GB-FIXED"), "websocket": (0.0004, None)}
 SYNTAX_ERROR = "Syntax error in NCCO. Invalid value type or action."
-
-
-@dataclass(slots=True)
-class Leg:
-    """One party's connection; ``answered`` is when, None until then."""
-
-    uuid: str
-    conversation: str
-    kind: Kind
-    from_: str
-    to: str
-    direction: Literal["inbound", "outbound"]
-    headers: Mapping[str, Any] = field(default_factory=dict)
-    status: str = ""
-    answered: datetime | None = None
+CAPACITY_ERROR = "Too many calls a second: the account may start 3 a second."
+# Members that webhooks have since about 2025.
+NEW = frozenset({"disconnected_by", "sip_code", "region_url", "endpoint_type"})
+# Legs that show what stood in their headers; {} in the events of all others.
+NOT_SPEECH = {"error": "Speech was not enabled"}
 
 
 def stamp(at: datetime) -> str:
@@ -34,15 +22,11 @@ def stamp(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def whole(at: datetime) -> datetime:
-    """Round to whole seconds, as Vonage does for start and end: the end can lie after the event's own time."""
-    return (at + timedelta(milliseconds=500)).replace(microsecond=0)
-
-
-def answer_request(leg: Leg, region: str) -> dict[str, Any]:
-    """Return the parameters of an answer webhook."""
-    body = {"to": leg.to, "from": leg.from_, "conversation_uuid": leg.conversation, "uuid": leg.uuid}
-    return {**body, "endpoint_type": leg.kind, "region_url": region}
+def answer_request(leg: Leg, region: str, more: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return the parameters of an answer webhook; ``more`` are SIP headers or an app's custom data."""
+    who = "from_user" if leg.kind == "app" and leg.direction == "inbound" else "from"
+    body = {"to": leg.to, who: leg.from_, "conversation_uuid": leg.conversation, "uuid": leg.uuid}
+    return {**body, "endpoint_type": leg.kind, "region_url": region, **(more or {})}
 
 
 def progress(leg: Leg, status: str, at: datetime, **more: Any) -> dict[str, Any]:
@@ -61,33 +45,41 @@ def answered(leg: Leg, at: datetime) -> dict[str, Any]:
     return progress(leg, "answered", at, start_time=None, rate=None, network=None)
 
 
-def completed(leg: Leg, at: datetime, by: Literal["platform", "user"], sip_code: int) -> dict[str, Any]:
+def detected(leg: Leg, status: Literal["human", "machine"], at: datetime, sub_state: str = "") -> dict[str, Any]:
+    """Return what machine detection found: it calls the leg ``call_uuid``, and has neither direction nor headers."""
+    leg.status = status
+    body = {"call_uuid": leg.uuid, "from": leg.from_, "to": leg.to, "status": status}
+    sub = {"sub_state": sub_state} if sub_state else {}
+    return {**body, **sub, "conversation_uuid": leg.conversation, "timestamp": stamp(at)}
+
+
+def completed(leg: Leg, at: datetime, by: By, sip_code: int) -> dict[str, Any]:
     """Return the last event of a leg; duration, rate and price are strings."""
-    rate, network = _TARIFFS[leg.kind]
-    end = whole(at)
-    seconds = int((end - whole(leg.answered)).total_seconds()) if leg.answered else 0
+    leg.ended = at
     return progress(
         leg,
         "completed",
         at,
-        end_time=stamp(end),
+        end_time=stamp(whole(at)),
         start_time=stamp(whole(leg.answered)) if leg.answered else None,
-        network=network,
-        duration=str(seconds),
-        rate=f"{rate:.8f}",
-        price=f"{rate * seconds / 60:.8f}",
+        network=leg.network,
+        duration=str(leg.seconds),
+        rate=leg.rate,
+        price=leg.price,
         disconnected_by=by,
         sip_code=sip_code,
     )
 
 
-def input_result(leg: Leg, at: datetime, digits: str, timed_out: bool) -> dict[str, Any]:
-    """Return what an input action collected; speech was not asked for, which real events say like this."""
-    dtmf = {"digits": digits, "timed_out": timed_out}
-    return {"speech": {"error": "Speech was not enabled"}, "dtmf": dtmf, **_parties(leg), "timestamp": stamp(at)}
+def input_result(
+    leg: Leg, at: datetime, dtmf: Mapping[str, Any], speech: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Return what an input action collected; that speech was not asked for, real events say like this."""
+    heard = dict(NOT_SPEECH if speech is None else speech)
+    return {"speech": heard, "dtmf": dict(dtmf), **_parties(leg), "timestamp": stamp(at)}
 
 
-def recorded(leg: Leg, start: datetime, end: datetime, size: int, url: str, uuid: str) -> dict[str, Any]:
+def recorded(conversation: str, start: datetime, end: datetime, size: int, url: str, uuid: str) -> dict[str, Any]:
     """Return the event of a finished recording; ``size`` in bytes. It has neither leg nor status."""
     return {
         "start_time": _seconds(start),
@@ -95,9 +87,36 @@ def recorded(leg: Leg, start: datetime, end: datetime, size: int, url: str, uuid
         "size": size,
         "recording_uuid": uuid,
         "end_time": _seconds(end),
-        "conversation_uuid": leg.conversation,
+        "conversation_uuid": conversation,
         "timestamp": stamp(end),
     }
+
+
+def transcribed(conversation: str, uuid: str, url: str) -> dict[str, Any]:
+    """Return the event of a transcript: it has no time."""
+    return {
+        "conversation_uuid": conversation,
+        "type": "record",
+        "recording_uuid": uuid,
+        "status": "transcribed",
+        "transcription_url": url,
+    }
+
+
+def transfer(leg: Leg, before: str, at: datetime) -> dict[str, Any]:
+    """Return the event of a leg that has moved to another conversation."""
+    return {
+        "conversation_uuid_from": before,
+        "type": "transfer",
+        "uuid": leg.uuid,
+        "conversation_uuid_to": leg.conversation,
+        "timestamp": stamp(at),
+    }
+
+
+def notify(payload: Mapping[str, Any], leg: Leg, at: datetime) -> dict[str, Any]:
+    """Return the event of a notify action: it names no leg."""
+    return {"payload": dict(payload), "conversation_uuid": leg.conversation, "timestamp": stamp(at)}
 
 
 def error(leg: Leg, at: datetime, reason: str = SYNTAX_ERROR) -> dict[str, Any]:

@@ -25,7 +25,8 @@ class PlatformError(ValueError):
 class Knobs:
     """What nobody documents about Vonage's end; the defaults are the likeliest answers.
 
-    ``buffer`` counts frames: 3072 (60 s) since 2026, 1024 before; what comes beyond it is dropped and counted.
+    ``buffer`` counts frames: 3072 (60 s) since 2026, 1024 before; of what is beyond it the newest frame, or the
+    oldest, is dropped and counted (``overflow``).
     ``prebuffer`` counts the frames that wait before sound starts: without a phone's jitter buffer every echo
     would be interrupted by the jitter of its own round trip. ``clear_seconds`` is how long it takes to carry a
     ``clear`` out; what comes meanwhile is dropped with the rest.
@@ -38,6 +39,7 @@ class Knobs:
     clear_fires_notify: bool = False
     bad_frame: Literal["close", "pad"] = "close"
     prebuffer: int = 3
+    overflow: Literal["newest", "oldest"] = "newest"
 
 
 class Platform:
@@ -151,7 +153,10 @@ class Platform:
             pcm = pcm[: self.fmt.frame_bytes].ljust(self.fmt.frame_bytes, b"\0")
         if self.unplayed >= self.knobs.buffer:
             self.lost += 1
-            return
+            if self.knobs.overflow == "newest":
+                return
+            self._queue.remove(next(each for each in self._queue if isinstance(each, bytes)))
+            self.unplayed -= 1
         self._queue.append(pcm)
         self.unplayed += 1
         if self._play_due == _NEVER:

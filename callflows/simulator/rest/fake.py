@@ -1,0 +1,73 @@
+"""Knows a fake Vonage as a process: the platform's rules in real time, and its API at a port of this machine."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from callflows.simulator.dial import Dial
+from callflows.simulator.driver import Driver, Watch
+from callflows.simulator.effects import Note
+from callflows.simulator.platform import Platform
+from callflows.simulator.rest.api import Api
+from callflows.simulator.rest.applications import Pair
+from callflows.simulator.rest.keys import new_pair
+from callflows.simulator.rest.messages import Reply, Request
+from callflows.simulator.rest.server import Certificate, Server
+from callflows.simulator.rest.store import Store
+
+
+@dataclass(eq=False)
+class Fake:
+    """A platform that calls a server of ours, and that is asked at ``url``.
+
+    ``dial`` says where its webhooks and sockets really go. ``store`` keeps the account; None: it is forgotten.
+    """
+
+    platform: Platform
+    dial: Dial
+    watch: Watch
+    store: Store | None = None
+    certificate: Certificate | None = None
+
+    def __post_init__(self) -> None:
+        self._spare: asyncio.Future[Pair] | None = None
+        self._server = Server(self.answer, self.certificate)
+        self._api = Api(self.platform, new_pair=self._new_pair)
+        self._driver: Driver | None = None
+
+    @property
+    def url(self) -> str:
+        return self._server.url
+
+    async def run(self, stop: asyncio.Event, port: int = 0, ready: Callable[[Fake], None] | None = None) -> None:
+        """Answer and call until ``stop`` is set. Raises OSError when the port is taken."""
+        self._driver = Driver(self.platform, self.dial, self.watch, keep=False)
+        await self._server.start(port)
+        self.platform.region_url = self.url
+        self._prepare_pair()
+        if ready:
+            ready(self)
+        try:
+            await self._driver.run(stop)
+        finally:
+            await self._server.stop()
+
+    async def answer(self, request: Request) -> Reply:
+        assert self._driver is not None
+        reply = self._driver.do(lambda now: self._api.answer(request, now))
+        path = "/" + "/".join(request.path)
+        self.watch(Note(round(self.platform.now, 3), "rest", "", f"{request.method} {path}: HTTP {reply.status}"))
+        if self.store and request.method != "GET":
+            self.store.save(self.platform.account)
+        return reply
+
+    def _new_pair(self) -> Pair:
+        """Return the pair that was made ahead: making one takes up to 300 ms, in which no call would go on."""
+        pair = self._spare.result() if self._spare and self._spare.done() else new_pair()
+        self._prepare_pair()
+        return pair
+
+    def _prepare_pair(self) -> None:
+        self._spare = asyncio.get_running_loop().run_in_executor(None, new_pair)

@@ -16,12 +16,13 @@ import numpy as np
 import uvloop
 
 from benchmarks.harness.servers import CALLER
-from callflows.simulator.call import Call
+from callflows.simulator.account import APPLICATION, application
 from callflows.simulator.caller import Caller, Press
-from callflows.simulator.courier import Site
 from callflows.simulator.dial import Dial
 from callflows.simulator.driver import Driver
 from callflows.simulator.effects import Heard, Note, Said
+from callflows.simulator.party import behaviour_of
+from callflows.simulator.platform import Platform
 from callflows.simulator.sound import Voice
 
 # The demo's numbers. Each slot keeps to one kind, so that the mix, and the memory that it takes, stays the same.
@@ -42,17 +43,13 @@ LOST_SHARE = 0.25
 ON_THE_WAY = 250
 
 
-@dataclass(eq=False)
-class FragileCall(Call):
-    """A call whose sockets are lost without a word when it ends, if it is ``lost_by_network``."""
+class FragileDriver(Driver):
+    """Ends its sockets without a word, if the call is ``lost_by_network``."""
 
-    lost_by_network: bool = False
+    lost_by_network = False
 
-    def hang_up(self) -> None:
-        if self.lost_by_network and not self.ended:
-            for socket in self.sockets.values():
-                socket.close(self, abort=True)
-        super().hang_up()
+    async def _close(self, leg: str, abort: bool) -> None:
+        await super()._close(leg, abort or self.lost_by_network)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,25 +118,33 @@ def presses(kind: str, seconds: float, chance: random.Random) -> list[Press]:
 async def one_call(kind: str, voice: Voice, server: str, chance: random.Random, over: asyncio.Event) -> Outcome:
     seconds = chance.uniform(SHORTEST, LONGEST)
     caller = Caller(KINDS[kind], CALLER, voice, tuple(presses(kind, seconds, chance)), seconds)
-    call = FragileCall(caller, Site.at(server), datetime.now(UTC), lost_by_network=chance.random() < LOST_SHARE)
-    ear, begun = Ear(kind in ECHOES), time.monotonic()
-    result = await Driver(call, Dial(server), ear).run(over)
+    platform = Platform(datetime.now(UTC))
+    platform.account.applications[APPLICATION] = application(server, "GET")
+    # Only what comes back at the rate of the caller's own sound is the same frame by frame.
+    ear, begun = Ear(kind == "echo"), time.monotonic()
+    driver = FragileDriver(platform, Dial(server), ear, keep=False)
+    driver.lost_by_network = chance.random() < LOST_SHARE
+    identity = platform.call_in(caller.to, caller.from_, behaviour=behaviour_of(caller), application=APPLICATION)
+    call = platform.legs[identity].call
+    hanging = asyncio.create_task(driver.hang_up(over))
+    await driver.run(asyncio.Event(), until_over=True)
+    hanging.cancel()
     ear.end()
     taken = time.monotonic() - begun
-    errors = list(result.refusals)
+    errors = list(platform.refusals)
     # The longest question or wait before a sound of ours takes less.
     if not ear.heard and kind != "menu of webhooks" and taken > 10:
         errors.append(f"{kind}: nothing was heard from the socket")
     return Outcome(
-        kind,
-        0.0,
-        round(taken, 1),
-        call.lost_by_network,
-        ear.heard,
-        ear.wrong + result.bad,
-        ear.lost,
-        result.lost,
-        errors,
+        kind=kind,
+        at=0.0,
+        seconds=round(taken, 1),
+        lost_by_network=driver.lost_by_network,
+        heard=ear.heard,
+        wrong=ear.wrong + call.bad,
+        lost=ear.lost,
+        gaps=call.lost,
+        errors=errors,
     )
 
 

@@ -1,42 +1,83 @@
-"""Runs every measurement of this folder, one after the other; the soak, which takes ten minutes alone, apart."""
+"""Runs every measurement of this folder within 15 minutes, and puts all figures into one file; the soak is apart."""
 
 from __future__ import annotations
 
 import argparse
+import json
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
-from benchmarks.harness.report import page
+MOST_SECONDS = 15 * 60
+# It takes ten minutes alone.
+APART = {"soak"}
+# The last one searches as long as it is given time, less what it takes to make its site and to end its servers.
+LAST, LAST_OVERHEAD = "echo", 60
+# What a module that ran out of time gets to end its servers.
+END_SECONDS = 20
+BOUNDS = {"least": ">=", "most": "<="}
 
-# In this order: what is closest to the limits of the machine first, while it is cool.
-MODULES = ("echo", "own_code", "pace", "first_sound", "interruption", "recording", "prompts")
-PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
+
+def modules() -> list[str]:
+    found = {path.stem for path in Path(__file__).parent.glob("[!_]*.py")} - APART
+    return [*sorted(found - {LAST}), LAST]
+
+
+def run(module: str, path: Path, seconds: float) -> str:
+    """Run one measurement, which writes its figures to ``path``; return what went wrong, empty when nothing did."""
+    budget = ["--budget", f"{max(0.0, seconds - LAST_OVERHEAD):.0f}"] if module == LAST else []
+    process = subprocess.Popen([sys.executable, "-m", f"benchmarks.{module}", "--json", str(path), *budget])
+    try:
+        code = process.wait(max(0.0, seconds - END_SECONDS))
+    except subprocess.TimeoutExpired:
+        return f"ended: {MOST_SECONDS / 60:g} minutes were over"
+    finally:
+        # Ended from outside or out of time, it still ends what it started.
+        process.terminate()
+        try:
+            process.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    return f"ended with {code}" if code else ""
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--only", nargs="+", choices=MODULES, default=MODULES, help="run only these")
-    parser.add_argument("--folder", type=Path, help="where all figures are written (default: in the temporary folder)")
-    parser.add_argument("--docs", action="store_true", help="write docs/performance.md from the figures")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", type=Path, default=Path(tempfile.gettempdir()) / "callflows-bench.json")
     chosen = parser.parse_args()
-    folder = chosen.folder or Path(tempfile.gettempdir()) / "callflows-bench"
-    folder.mkdir(parents=True, exist_ok=True)
-    begun, worst = time.monotonic(), 0
-    for module in chosen.only:
-        print(f"\n== {module} ==\n", flush=True)
-        # What an earlier run left is no figure of this one.
-        target = folder / f"{module}.json"
-        target.unlink(missing_ok=True)
-        command = [sys.executable, "-m", f"benchmarks.{module}", "--json", str(target)]
-        worst = max(worst, subprocess.call(command))
-    text = page({module: folder / f"{module}.json" for module in MODULES})
-    (PAGE if chosen.docs else folder / PAGE.name).write_text(text, encoding="utf-8")
-    where = PAGE if chosen.docs else folder / PAGE.name
-    print(f"\nAll took {(time.monotonic() - begun) / 60:.0f} minutes; as a page: {where}")
-    return worst
+    deadline = time.monotonic() + MOST_SECONDS
+    results: dict[str, Any] = {}
+    failed: dict[str, str] = {}
+    with tempfile.TemporaryDirectory(prefix="callflows-bench-") as folder:
+        for module in modules():
+            print(f"\n== {module}\n", flush=True)
+            path = Path(folder) / f"{module}.json"
+            if why := run(module, path, deadline - time.monotonic()):
+                failed[module] = why
+            if path.exists():
+                results[module] = json.loads(path.read_text(encoding="utf-8"))
+    chosen.json.write_text(json.dumps({"failed": failed, **results}, indent=2) + "\n", encoding="utf-8")
+    tell(results, failed)
+    print(f"\nThe figures of all: {chosen.json}")
+    return int(bool(failed))
+
+
+def tell(results: dict[str, Any], failed: dict[str, str]) -> None:
+    """Say which aims were missed, and which could not be measured."""
+    for module, result in results.items():
+        for aim in result.get("aims", ()):
+            bounds = [f"{sign} {aim[key]:g}" for key, sign in BOUNDS.items() if aim.get(key) is not None]
+            if bounds and not aim["met"]:
+                verdict = "not measured" if aim["value"] is None else f"MISSED: {aim['value']:.4g}"
+                print(f"{module}: {aim['name']} (aim {' '.join(bounds)}): {verdict}")
+    for module, why in failed.items():
+        print(f"{module}: {why}")
 
 
 if __name__ == "__main__":

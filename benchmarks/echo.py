@@ -37,7 +37,7 @@ TOGETHER = 1000
 # Not measured: calls that have begun are written down in the first seconds, which is no work of the frames.
 DISCARD_SECONDS = 3.0
 # What a run takes besides its calls: addresses and handshakes, a tenth of a second for ten calls of ours.
-RUN_OVERHEAD, CALL_OVERHEAD = 5.0, 0.016
+RUN_OVERHEAD, CALL_OVERHEAD = 3.0, 0.016
 
 
 @dataclass
@@ -250,14 +250,15 @@ def tell(rivals: Sequence[Contender]) -> None:
         print(f"  {each.label:26}{each.limit:34}{took}")
     for pair, ratio in ratios(rivals).items():
         print(f"  {pair:26}{ratio:.2f}")
-    for each in aims(rivals):
-        verdict = {None: "not measured", True: "met", False: "MISSED"}[each["met"]]
-        print(f"  {each['name']:60}{each['value'] or 0:.2f} (aim {each['least']:g}) {verdict}")
+    for aim in aims(rivals):
+        verdict = {None: "not measured", True: "met", False: "MISSED"}[aim["met"]]
+        print(f"  {aim['name']:60}{aim['value'] or 0:.2f} (aim {aim['least']:g}) {verdict}")
     print(f"\nPart of a core for {TOGETHER} calls, and how much less than Node:")
     for each in (each for each in rivals if each.together):
         share = median(report.server_share for report in each.together.values())
-        ratio = at_once(rivals).get(f"{each.name}/node")
-        print(f"  {each.label:26}{share:5.0%}" + (f"{ratio:8.2f}" if ratio else ""))
+        less = at_once(rivals).get(f"{each.name}/node")
+        rounds = f"  ({len(each.together)} rounds)"
+        print(f"  {each.label:26}{share:5.0%}" + (f"{less:8.2f}" if less else "") + rounds)
 
 
 def write(path: Path, about: dict[str, Any], rivals: Sequence[Contender]) -> None:
@@ -299,7 +300,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, epilog="Latencies and lateness are in milliseconds.")
     parser.add_argument("--seconds", type=float, default=3, help="measured part of a run")
     parser.add_argument(
-        "--budget", type=float, default=600, help="begin no run that would not end within these seconds"
+        "--budget", type=float, default=470, help="begin no run that would not end within these seconds"
     )
     parser.add_argument("--only", nargs="+", choices=names, default=names, help="measure only these")
     parser.add_argument("--json", type=Path, default=Path(tempfile.gettempdir()) / "callflows-echo.json")

@@ -6,7 +6,8 @@ import sys
 
 from benchmarks.harness.bench import Aim, Bench, main, scene, value, wrong
 from benchmarks.harness.content import LONG
-from benchmarks.harness.scenes import LEAD, Report
+from benchmarks.harness.ears import LEAD
+from benchmarks.harness.scenes import Report
 from benchmarks.harness.servers import started
 
 CALLS = 100

@@ -10,9 +10,10 @@ from statistics import median
 from typing import Any
 
 from benchmarks.harness.bench import Aim, Bench, main, scene, told, unused
-from benchmarks.harness.content import RECORD
+from benchmarks.harness.content import RATE, RECORD
 from benchmarks.harness.scenes import Report
 from benchmarks.harness.servers import ECHO_NUMBER, Server, started
+from callflows.audio.format import SAMPLE_BYTES
 
 CALLS, RUNS = 100, 5
 # Runs that are not used are made again, but not for ever.
@@ -51,6 +52,7 @@ def run(bench: Bench) -> None:
                 break
         lines = lines_of(path)
     judge(bench, rounds, lines)
+    bench.aims.append(Aim("recordings that are missing or too short", float(missing(bench)), "", 0))
 
 
 def measured(bench: Bench, server: Server, kind: str, number: str) -> Report | None:
@@ -60,6 +62,14 @@ def measured(bench: Bench, server: Server, kind: str, number: str) -> Report | N
     bench.runs[-1]["unused"] = why = unused(report, met=False)
     print(told(bench.runs[-1]), flush=True)
     return None if why else report
+
+
+def missing(bench: Bench) -> int:
+    """Return how many of the calls left no recording of their time on the disk."""
+    least = bench.seconds * RATE * SAMPLE_BYTES * 2
+    kept = [path for path in bench.site.home.rglob("recordings/open/*.wav") if path.stat().st_size >= least]
+    wanted = [each for each in bench.runs if each["label"] == "recording"]
+    return CALLS * len(wanted) - len(kept)
 
 
 def judge(bench: Bench, rounds: list[dict[str, Report]], lines: list[dict[str, Any]]) -> None:

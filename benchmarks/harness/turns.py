@@ -29,7 +29,8 @@ from callflows.wire.platform import first_message  # noqa: E402
 
 FORMAT = Format(16000)
 CALLS, FRAMES, RUNS = (1, 500), 20_000, 5
-Receive, Send = Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]
+Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
 
 
 class Time:

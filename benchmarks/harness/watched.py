@@ -15,7 +15,7 @@ import threading
 import time
 import traceback
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TextIO
 
 import uvloop
 
@@ -51,34 +51,37 @@ class Watch:
     """Asks a loop, which runs in ``thread``, for a sign of life every 5 ms."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, path: Path, thread: threading.Thread) -> None:
-        self.loop, self.thread = loop, thread
-        # Line by line, and open as long as the process lives.
-        self.file = path.open("w", buffering=1, encoding="utf-8")
+        self.loop, self.path, self.thread = loop, path, thread
         self.answered = threading.Event()
         self.at = 0.0
 
     def run(self) -> None:
+        """Watch until the loop is closed."""
         second = due = time.monotonic()
         worst, before = 0.0, self.used()
-        while True:
-            self.answered.clear()
-            try:
-                self.loop.call_soon_threadsafe(self.answer)
-            except RuntimeError:
-                return  # the loop is closed
-            where = "" if self.answered.wait(STALL_SECONDS) else self.stack()
-            self.answered.wait()
-            # From when we were to ask: whatever keeps the interpreter's lock keeps this thread from asking.
-            late = self.at - due
-            others = self.others(before, self.used()) if late > min(worst, STALL_SECONDS) else 0.0
-            if late > STALL_SECONDS:
-                self.tell(stall=late, at=due, others=others, where=where)
-            worst = max(worst, late - others)
-            if self.at - second >= 1:
-                self.tell(worst=worst, at=second)
-                second, worst = self.at, 0.0
-            due, before = time.monotonic() + ASK_SECONDS, self.used()
-            time.sleep(ASK_SECONDS)
+        with self.path.open("w", buffering=1, encoding="utf-8") as file:
+            while self.ask():
+                where = "" if self.answered.wait(STALL_SECONDS) else self.stack()
+                self.answered.wait()
+                # From when we were to ask: whatever keeps the interpreter's lock keeps this thread from asking.
+                late = self.at - due
+                others = self.others(before, self.used()) if late > min(worst, STALL_SECONDS) else 0.0
+                if late > STALL_SECONDS:
+                    tell(file, stall=late, at=due, others=others, where=where)
+                worst = max(worst, late - others)
+                if self.at - second >= 1:
+                    tell(file, worst=worst, at=second)
+                    second, worst = self.at, 0.0
+                due, before = time.monotonic() + ASK_SECONDS, self.used()
+                time.sleep(ASK_SECONDS)
+
+    def ask(self) -> bool:
+        self.answered.clear()
+        try:
+            self.loop.call_soon_threadsafe(self.answer)
+        except RuntimeError:
+            return False
+        return True
 
     def answer(self) -> None:
         self.at = time.monotonic()
@@ -102,8 +105,10 @@ class Watch:
         lines = traceback.extract_stack(frame)[-4:] if frame else []
         return " < ".join(f"{Path(each.filename).name}:{each.lineno} {each.name}" for each in reversed(lines))
 
-    def tell(self, **line: Any) -> None:
-        self.file.write(json.dumps({key: round(v, 4) if isinstance(v, float) else v for key, v in line.items()}) + "\n")
+
+def tell(file: TextIO, **line: Any) -> None:
+    rounded = {name: round(value, 4) if isinstance(value, float) else value for name, value in line.items()}
+    file.write(json.dumps(rounded) + "\n")
 
 
 if __name__ == "__main__":

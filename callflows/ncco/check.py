@@ -235,7 +235,11 @@ def _prompts(flow: Flow) -> Iterator[Problem]:
     for step in flow.steps:
         for name, prompt in step.prompts():
             if prompt["version"] is None:
-                yield Problem(f"{step.name}.{name}", "error", "names a prompt without sound: upload one, or wait until it is converted")
+                yield Problem(
+                    f"{step.name}.{name}",
+                    "error",
+                    "names a prompt without sound: upload one, or wait until it is converted",
+                )
 
 
 def _documents(flow: Flow) -> Iterator[Problem]:

@@ -40,7 +40,7 @@ def test_page_tells_the_machine_each_aim_and_what_was_not_measured(tmp_path: Pat
 
 def test_page_has_a_row_for_each_server_and_each_way_to_convert(tmp_path: Path) -> None:
     server = {"label": "Node", "limit": "1200 (tried 1100 to 1300)", "microseconds": 13.6, "together": [0.7, 0.6, 0.8]}
-    skipped = {"label": "Bare", "limit": "skipped: no reason", "microseconds": None, "together": []}
+    skipped: dict[str, object] = {"label": "Bare", "limit": "skipped: no reason", "microseconds": None, "together": []}
     echo, prompts = tmp_path / "echo.json", tmp_path / "prompts.json"
     echo.write_text(json.dumps({"machine": MACHINE, "servers": {"node": server, "bare": skipped}, "aims": []}))
     prompts.write_text(json.dumps({"rows": [["", "WAV"], ["ours", "500"]], "ratios": {"sox/ours": 1.5}}))

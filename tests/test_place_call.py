@@ -131,11 +131,11 @@ class World:
         return self.ears.wave(leg.uuid, answered + start, answered + end)
 
     def heard(self, leg: Leg) -> set[str]:
-        """Return which of the apps' tones a leg heard for half a second, undisturbed."""
+        """Return which of the apps' tones a leg heard for 0.3 s, undisturbed."""
         assert leg.answered is not None
         assert leg.ended is not None
         lasted = (leg.ended - leg.answered).total_seconds()
-        waves = [self.wave(leg, at / 10, at / 10 + 0.5) for at in range(int(lasted * 10))]
+        waves = [self.wave(leg, at / 10, at / 10 + 0.3) for at in range(int(lasted * 10))]
         return {name for name, hz in TONES.items() if any(abs(tone_level(each, hz) - LEVEL) < 1 for each in waves)}
 
 

@@ -254,7 +254,8 @@ class Driver:
             if fetch.content is not None:
                 headers["Content-Type"] = "application/json"
             async with asyncio.timeout(fetch.seconds):
-                query = dict(fetch.query) or None
+                # Without one the address stays as it is, byte for byte.
+                query = fetch.parameters if fetch.query else None
                 response = await self._http.request(
                     fetch.method,
                     url,

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
+from urllib.parse import parse_qsl, urlsplit
 
 # Why an HTTP request had no response. Vonage tries all again but `unreachable`: an address that it cannot use.
 Trouble = Literal["timeout", "closed", "reset", "unreachable"]
@@ -28,6 +29,12 @@ class Fetch:
     seconds: float
     connect_seconds: float = 1.0
     headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def parameters(self) -> tuple[tuple[str, str], ...]:
+        """What a server reads from the query: the address's own part stays, and stands first."""
+        own = parse_qsl(urlsplit(self.url).query, keep_blank_values=True)
+        return (*((name, value) for name, value in own if name not in self.query), *self.query.items())
 
     @property
     def content(self) -> bytes | None:

@@ -33,7 +33,7 @@ class Signer:
 
 def hashed(fetch: Fetch) -> bytes:
     """Return what a webhook's hash is made of: the body's bytes, or a GET's parameters in order as compact JSON."""
-    return fetch.content if fetch.content is not None else _json(fetch.query)
+    return fetch.content if fetch.content is not None else _json(dict(fetch.parameters))
 
 
 def _json(value: Mapping[str, object]) -> bytes:

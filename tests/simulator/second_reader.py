@@ -16,6 +16,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
+from unittest.mock import patch
 from urllib.parse import parse_qsl, urlsplit
 
 import jwt
@@ -152,8 +153,21 @@ class Site:
     requests: list[Request] = field(default_factory=list)
     sockets: list[Socket] = field(default_factory=list)
     news: asyncio.Event = field(default_factory=asyncio.Event)
+    connections: set[asyncio.Task[None]] = field(default_factory=set)
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.ensure_future(self._serve(reader, writer))
+        self.connections.add(task)
+        task.add_done_callback(self.connections.discard)
+
+    async def stop(self) -> None:
+        """Break off every socket: the fake would wait 1 s for their closing handshakes."""
+        for each in self.sockets:
+            each.crash()
+        if self.connections:
+            await asyncio.wait(self.connections, timeout=SECONDS)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(asyncio.IncompleteReadError, ConnectionError):
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
             method, target, _ = head[0].split(" ")
@@ -298,7 +312,7 @@ async def second(
 ) -> AsyncIterator[Second]:
     """Run a fake and a site that answers with ``ncco``; with ``caller`` somebody calls at once."""
     site = Site({"/answer": list(ncco), **(pages or {})}, replies or {})
-    server = await asyncio.start_server(site.serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(site.accept, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     account = Account(signature_secret=SECRET)
     account.applications[APPLICATION] = application(method)
@@ -309,15 +323,15 @@ async def second(
         platform.call_in(OURS, CALLER, behaviour=caller)
     fake = Fake(platform, Dial(f"http://127.0.0.1:{port}", f"https://{HOST}"), lambda seen: None)
     stop, ready = asyncio.Event(), asyncio.Event()
-    task = asyncio.create_task(fake.run(stop, ready=lambda _: ready.set()))
+    # It makes a pair of keys ahead, 200 ms of work for each test and used by none of these.
+    with patch("callflows.simulator.rest.fake.new_pair", pair):
+        task = asyncio.create_task(fake.run(stop, ready=lambda _: ready.set()))
+        await asyncio.wait_for(ready.wait(), SECONDS)
     try:
-        async with asyncio.timeout(SECONDS):
-            await ready.wait()
         yield Second(site, fake)
     finally:
         stop.set()
+        await site.stop()
         await task
         server.close()
-        for each in site.sockets:
-            each.crash()
         await server.wait_closed()

@@ -28,7 +28,6 @@ from tests.simulator.second_reader import (
 
 ID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 WAITS = [{"action": "wait", "timeout": 0.2}]
-SPOKEN = [{"action": "talk", "text": "Hi"}]
 # Somebody who stays until the NCCO is done.
 STAYS = Behaviour()
 COMMON = {"from", "to", "uuid", "conversation_uuid", "status", "timestamp"}
@@ -46,6 +45,11 @@ MEMBERS = {
 def keys(text: str) -> Behaviour:
     """Somebody who presses keys when the flow listens."""
     return Behaviour(presses=tuple(Press.parse(text)))
+
+
+def told(path: str) -> dict[str, Any]:
+    """An action that asks for a path of ours."""
+    return {"action": "notify", "payload": {}, "eventUrl": [f"https://{HOST}/{path}"]}
 
 
 async def test_an_inbound_call_asks_for_its_script_by_post() -> None:
@@ -88,7 +92,12 @@ async def test_the_events_of_a_call_have_their_members_in_their_order() -> None:
 
 @pytest.mark.parametrize("method", ["POST", "GET"])
 async def test_every_webhook_is_signed_over_what_it_carries(method: str) -> None:
-    notify = {"action": "notify", "payload": {"foo": "b&r"}, "eventUrl": [f"https://{HOST}/told"], "eventMethod": method}
+    notify = {
+        "action": "notify",
+        "payload": {"foo": "b&r"},
+        "eventUrl": [f"https://{HOST}/told"],
+        "eventMethod": method,
+    }
     async with second([notify], caller=STAYS, method=method) as run:
         await run.event("completed")
         requests = run.site.requests
@@ -108,7 +117,8 @@ async def test_every_webhook_is_signed_over_what_it_carries(method: str) -> None
     payload = told.members["payload"]
     # By GET nested values are JSON text.
     assert (json.loads(payload) if method == "GET" else payload) == {"foo": "b&r"}
-    assert set(told.members) == {"payload", "conversation_uuid", "timestamp"}
+    assert told.query["step"] == "a/b"
+    assert set(told.members) - {"step"} == {"payload", "conversation_uuid", "timestamp"}
 
 
 def content(request: Request) -> bytes:
@@ -195,9 +205,6 @@ async def test_keys_are_collected(pressed: str, options: dict[str, Any], dtmf: d
 
 
 async def test_a_reply_to_input_replaces_the_script() -> None:
-    def told(path: str) -> dict[str, Any]:
-        return {"action": "notify", "payload": {}, "eventUrl": [f"https://{HOST}/{path}"]}
-
     ncco = [{"action": "input", "type": ["dtmf"], "dtmf": {"maxDigits": 1}}, told("old")]
     async with second(ncco, caller=keys("1@0.1"), replies={"input": [[told("new")]]}) as run:
         await run.event("completed")
@@ -218,3 +225,72 @@ async def test_speech_is_recognised_with_confidence_as_text() -> None:
     best = event["speech"]["results"][0]
     assert (set(best), best["text"], type(best["confidence"])) == ({"confidence", "text"}, "sales", str)
     assert 0 < float(best["confidence"]) <= 1
+
+
+async def test_a_connected_party_is_told_of_where_the_action_says() -> None:
+    phone = {"type": "phone", "number": CALLEE}
+    connect = {"action": "connect", "from": OURS, "endpoint": [phone], "eventUrl": [f"https://{HOST}/legs"]}
+    async with second([connect], caller=STAYS, callee=Behaviour(rings=0.05, seconds=0.3, counts="answered")) as run:
+        await run.event("completed")
+        legs = [each.members for each in run.asked("/legs")]
+        inbound = run.asked("/answer")[0].members
+        assert len(run.asked("/answer")) == 1
+    # Only the caller's own are at the application's URL.
+    assert {each["uuid"] for each in run.events} == {inbound["uuid"]}
+    assert sorted(each["status"] for each in legs) == ["answered", "completed", "ringing", "started"]
+    for each in legs:
+        assert set(each) - {"headers"} == MEMBERS[each["status"]] - {"headers"}
+        assert (each["direction"], each["from"], each["to"]) == ("outbound", OURS, CALLEE)
+        assert each["conversation_uuid"] == inbound["conversation_uuid"]
+        assert each["uuid"] != inbound["uuid"]
+
+
+@pytest.mark.parametrize("synchronous", [True, False])
+async def test_a_busy_party_is_answered_with_a_script_only_when_synchronous(synchronous: bool) -> None:
+    connect = {"action": "connect", "from": OURS, "endpoint": [{"type": "phone", "number": CALLEE}]}
+    kind = {"eventType": "synchronous"} if synchronous else {}
+    replies: dict[str, list[Given]] = {"busy": [[told("new")]]}
+    callee = Behaviour(outcome="busy", rings=0.05)
+    async with second([{**connect, **kind}, told("old")], caller=STAYS, callee=callee, replies=replies) as run:
+        caller = (await run.event("answered"))["uuid"]
+        await run.until(lambda: [each for each in run.came("completed") if each["uuid"] == caller])
+        assert (len(run.asked("/new")), len(run.asked("/old"))) == ((1, 0) if synchronous else (0, 1))
+
+
+async def test_an_input_event_that_fails_goes_to_the_fallback_and_then_the_script_goes_on() -> None:
+    ncco = [{"action": "input", "type": ["dtmf"], "dtmf": {"maxDigits": 1}}, told("old")]
+    fails: dict[str, list[Given]] = {"input": [503, 503]}
+    pages: dict[str, list[Given]] = {"/fallback": [[told("new")]]}
+    async with second(ncco, caller=keys("1@0.1"), replies=fails, pages=pages, retry_delay=0.1) as run:
+        await run.event("completed")
+        event, again = run.came("input")
+        assert event == again
+        (fallback,) = run.asked("/fallback")
+        original = {"url": f"https://{HOST}/events", "type": "event"}
+        reason = "Invalid response code."
+        assert fallback.members == {**event, "reason": reason, "original_request": original}
+        assert (len(run.asked("/new")), len(run.asked("/old"))) == (1, 0)
+
+
+async def test_a_machine_is_told_of_by_call_uuid() -> None:
+    machine = Behaviour(rings=0.05, machine=True, beep=0.3)
+    async with second(callee=machine, detection_seconds=0.1) as run:
+        detection = {"behavior": "continue", "mode": "default", "beep_timeout": 45}
+        made = await run.dial(ncco=[{"action": "wait", "timeout": 1.0}], advanced_machine_detection=detection)
+        assert made.status == 201
+        await run.event("completed")
+        first, beep = run.came("machine")
+    members = {"call_uuid", "from", "to", "status", "conversation_uuid", "timestamp"}
+    assert (set(first), set(beep)) == (members, members | {"sub_state"})
+    assert beep["sub_state"] == "beep_start"
+    assert first["call_uuid"] == beep["call_uuid"] == made.json["uuid"]
+
+
+async def test_a_named_room_is_told_of_as_a_transfer() -> None:
+    caller = Behaviour(seconds=0.3, counts="answered")
+    async with second([{"action": "conversation", "name": "Lobby"}], caller=caller) as run:
+        completed = await run.event("completed")
+        moved = await run.event("transfer")
+        asked = run.asked("/answer")[0].members
+    assert (moved["uuid"], moved["conversation_uuid_from"]) == (asked["uuid"], asked["conversation_uuid"])
+    assert completed["conversation_uuid"] == moved["conversation_uuid_to"] != asked["conversation_uuid"]

@@ -11,8 +11,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
-import pytest
 
+from callflows.simulator.caller import Press
 from callflows.simulator.party import Behaviour
 from callflows.simulator.sound import Voice
 from tests.simulator.rest_world import other_pair
@@ -112,8 +112,32 @@ async def test_a_transfer_moves_the_leg_and_is_told() -> None:
         assert len(run.asked("/told")) == 1
 
 
-@pytest.mark.parametrize("which", ["none", "basic", "expired", "other key", "nonsense"])
-async def test_without_a_good_token_nothing_is_done(which: str) -> None:
+async def test_a_script_to_transfer_to_is_fetched_with_the_usual_parameters() -> None:
+    async with second(pages={"/script": [[]]}) as run:
+        leg = (await run.dial(ncco=HOLDS)).json["uuid"]
+        await run.event("answered")
+        body = {"action": "transfer", "destination": {"type": "ncco", "url": [f"https://{HOST}/script?a=1"]}}
+        assert (await run.ask("PUT", f"/v1/calls/{leg}", body)).status == 204
+        await run.event("completed")
+        (asked,) = run.asked("/script")
+    assert (asked.method, asked.query["a"], asked.query["uuid"], asked.query["to"]) == ("GET", "1", leg, CALLEE)
+
+
+async def test_each_key_is_told_of_once_that_is_asked_for() -> None:
+    keys = tuple(Press.parse("45@1.0"))
+    ncco = [{"action": "input", "type": ["dtmf"], "mode": "asynchronous"}, *HOLDS]
+    async with second(callee=Behaviour(rings=0.05, presses=keys, counts="answered")) as run:
+        leg = (await run.dial(ncco=ncco)).json["uuid"]
+        await run.event("answered")
+        answer = await run.ask("PUT", f"/v1/calls/{leg}/input/dtmf", {"event_url": [f"https://{HOST}/keys"]})
+        assert (answer.status, answer.body) == (200, b"")
+        await run.until(lambda: len(run.asked("/keys")) == 2)
+        assert [each.members["dtmf"]["digits"] for each in run.asked("/keys")] == ["4", "5"]
+        assert {each.method for each in run.asked("/keys")} == {"POST"}
+        assert (await run.ask("DELETE", f"/v1/calls/{leg}/input/dtmf")).status == 200
+
+
+async def test_without_a_good_token_nothing_is_done() -> None:
     tokens = {
         "none": "",
         "basic": "Basic " + base64.b64encode(b"abcd1234:fake-api-secret").decode(),
@@ -122,8 +146,10 @@ async def test_without_a_good_token_nothing_is_done(which: str) -> None:
         "nonsense": "Bearer nonsense",
     }
     async with second() as run:
-        answer = await run.ask("GET", "/v1/calls", auth=tokens[which])
-        assert (answer.status, answer.json) == (401, {"type": "UNAUTHORIZED", "error_title": "Unauthorized"})
+        for which, token in tokens.items():
+            answer = await run.ask("GET", "/v1/calls", auth=token)
+            refusal = {"type": "UNAUTHORIZED", "error_title": "Unauthorized"}
+            assert (answer.status, answer.json) == (401, refusal), which
 
 
 async def test_what_is_not_there_is_404() -> None:
@@ -143,9 +169,9 @@ async def test_what_is_not_there_is_404() -> None:
         assert (await run.ask("PUT", f"/v1/calls/{leg}", {"action": "hangup"})).status == 404
 
 
-@pytest.mark.parametrize(
-    ("name", "change"),
-    [
+async def test_a_body_that_does_not_fit_is_refused_by_name() -> None:
+    good = {"to": [{"type": "phone", "number": CALLEE}], "from": {"type": "phone", "number": OURS}, "ncco": HOLDS}
+    changes: list[tuple[str, dict[str, Any]]] = [
         ("event_url", {"event_url": f"https://{HOST}/events"}),
         ("to", {"to": [{"type": "phone", "number": "+44"}]}),
         ("to", {"to": []}),
@@ -154,21 +180,15 @@ async def test_what_is_not_there_is_404() -> None:
         ("ncco", {"answer_url": [f"https://{HOST}/answer"]}),
         ("ringing_timer", {"ringing_timer": 121}),
         ("length_timer", {"length_timer": 86401}),
-    ],
-)
-async def test_a_body_that_does_not_fit_is_refused_by_name(name: str, change: dict[str, Any]) -> None:
-    good = {
-        "to": [{"type": "phone", "number": CALLEE}],
-        "from": {"type": "phone", "number": OURS},
-        "ncco": HOLDS,
-    }
-    body = {member: value for member, value in {**good, **change}.items() if value is not None}
-    async with second() as run:
-        answer = await run.ask("POST", "/v1/calls", body)
-    assert (answer.status, answer.json["title"]) == (400, "Bad Request")
-    wrong = answer.json["invalid_parameters"]
-    assert {frozenset(each) for each in wrong} == {frozenset({"name", "reason"})}
-    assert any(name in each["name"] for each in wrong), wrong
+    ]
+    async with second(calls_per_second=len(changes)) as run:
+        for name, change in changes:
+            body = {member: value for member, value in {**good, **change}.items() if value is not None}
+            answer = await run.ask("POST", "/v1/calls", body)
+            assert (answer.status, answer.json["title"]) == (400, "Bad Request"), change
+            wrong = answer.json["invalid_parameters"]
+            assert {frozenset(each) for each in wrong} == {frozenset({"name", "reason"})}
+            assert any(name in each["name"] for each in wrong), wrong
 
 
 async def test_a_hang_up_too_soon_is_refused() -> None:
@@ -183,15 +203,16 @@ async def test_the_fourth_call_and_the_sixteenth_request_of_a_second_are_refused
     async with second() as run:
         made = await asyncio.gather(*(run.dial(ncco=HOLDS) for _ in range(4)))
         assert sorted(each.status for each in made) == [201, 201, 201, 429]
-        # One after the other they would outlast the second on a busy machine.
+        # At once: one after the other they would outlast the second on a busy machine.
         read = await asyncio.gather(*(run.ask("GET", "/v1/calls") for _ in range(16)))
         assert sorted(each.status for each in read) == [200] * 15 + [429]
 
 
 async def test_a_recording_is_told_and_served_to_its_application_alone() -> None:
     noise = np.random.default_rng(2).uniform(-0.3, 0.3, 16000).astype(np.float32)
-    speaks = Behaviour(voice=Voice.of(noise, 16000), counts="answered")
-    ncco = [{"action": "record", "format": "wav", "endOnSilence": 3, "eventUrl": [f"https://{HOST}/recorded"]}]
+    keys = tuple(Press.parse("#@1.1"))
+    speaks = Behaviour(voice=Voice.of(noise, 16000), presses=keys, counts="answered")
+    ncco = [{"action": "record", "format": "wav", "endOnKey": "#", "eventUrl": [f"https://{HOST}/recorded"]}]
     async with second(ncco, caller=speaks) as run:
         await run.until(lambda: run.asked("/recorded"))
         event = run.asked("/recorded")[0].members

@@ -13,7 +13,7 @@ from tests.simulator.second_reader import APPLICATION, CALLER, HOST, OURS, Secon
 
 STAYS = Behaviour()
 FRAME = bytes(640)
-# Seconds in which nothing may come any more.
+# Frames, 300 ms, in which nothing else may come any more.
 QUIET_FRAMES = 15
 
 
@@ -44,14 +44,14 @@ async def said(run: Second, socket: Socket, count: int) -> list[dict[str, Any]]:
 async def test_frames_of_20_ms_come_at_50_a_second(rate: int, size: int) -> None:
     async with second([connect(rate=rate)], caller=STAYS) as run:
         socket = await run.socket()
-        await run.until(lambda: len(socket.frames) > 40)
+        await run.until(lambda: len(socket.frames) > 25)
         first = socket.texts[0]
-        frames = socket.frames[:41]
+        frames = socket.frames[:26]
     assert first == {"event": "websocket:connected", "content-type": f"audio/l16;rate={rate}"}
     assert isinstance(socket.heard[0][1], str)
     assert {len(each) for _, each in frames} == {size}
-    # 40 steps of 20 ms; a busy machine may be late with one, not early with all.
-    assert 0.72 < frames[-1][0] - frames[0][0] < 1.0
+    # 25 steps of 20 ms; a busy machine may be late with one, not early with all.
+    assert 0.42 < frames[-1][0] - frames[0][0] < 0.7
 
 
 async def test_a_socket_is_opened_as_it_was_written_and_told_of_as_a_leg() -> None:
@@ -123,7 +123,7 @@ async def test_keys_of_the_caller_and_of_rest_come_as_messages() -> None:
         assert type(each["duration"]) is int
 
 
-@pytest.mark.parametrize("size", [320, 638, 641, 1280])
+@pytest.mark.parametrize("size", [320, 641])
 async def test_a_frame_of_the_wrong_size_ends_the_leg_without_a_word(size: int) -> None:
     async with second([connect()], caller=STAYS) as run:
         socket = await run.socket()

@@ -12,7 +12,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks.harness.report import page
+
 MOST_SECONDS = 15 * 60
+PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
 # It takes ten minutes alone.
 APART = {"soak"}
 # The last one searches as long as it is given time, less what it takes to make its site and to end its servers.
@@ -29,10 +32,12 @@ def modules() -> list[str]:
 
 def run(module: str, path: Path, seconds: float) -> str:
     """Run one measurement, which writes its figures to ``path``; return what went wrong, empty when nothing did."""
+    if seconds <= END_SECONDS:
+        return f"not begun: {MOST_SECONDS / 60:g} minutes were over"
     budget = ["--budget", f"{max(0.0, seconds - LAST_OVERHEAD):.0f}"] if module == LAST else []
     process = subprocess.Popen([sys.executable, "-m", f"benchmarks.{module}", "--json", str(path), *budget])
     try:
-        code = process.wait(max(0.0, seconds - END_SECONDS))
+        code = process.wait(seconds - END_SECONDS)
     except subprocess.TimeoutExpired:
         return f"ended: {MOST_SECONDS / 60:g} minutes were over"
     finally:
@@ -50,6 +55,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path, default=Path(tempfile.gettempdir()) / "callflows-bench.json")
+    parser.add_argument("--docs", action="store_true", help="write docs/performance.md from the figures")
     chosen = parser.parse_args()
     deadline = time.monotonic() + MOST_SECONDS
     results: dict[str, Any] = {}
@@ -65,6 +71,9 @@ def main() -> int:
     chosen.json.write_text(json.dumps({"failed": failed, **results}, indent=2) + "\n", encoding="utf-8")
     tell(results, failed)
     print(f"\nThe figures of all: {chosen.json}")
+    if chosen.docs:
+        PAGE.write_text(page(results), encoding="utf-8")
+        print(f"As a page: {PAGE}")
     return int(bool(failed))
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -26,9 +24,8 @@ figures, between machines.
 """
 
 
-def page(files: Mapping[str, Path]) -> str:
-    """Return the page; what has no file was not measured, and the page says so."""
-    found = {name: json.loads(file.read_text(encoding="utf-8")) for name, file in files.items() if file.exists()}
+def page(found: Mapping[str, Any]) -> str:
+    """Return the page of the figures of all modules; what is not among them was not measured, and the page says so."""
     parts = [HEAD, *_machine(found)]
     for name, title in TITLES.items():
         parts.append(f"## {title}\n")

@@ -62,7 +62,9 @@ class Watch:
         with self.path.open("w", buffering=1, encoding="utf-8") as file:
             while self.ask():
                 where = "" if self.answered.wait(STALL_SECONDS) else self.stack()
-                self.answered.wait()
+                while not self.answered.wait(1):
+                    if self.loop.is_closed():
+                        return
                 # From when we were to ask: whatever keeps the interpreter's lock keeps this thread from asking.
                 late = self.at - due
                 others = self.others(before, self.used()) if late > min(worst, STALL_SECONDS) else 0.0

@@ -18,9 +18,16 @@ from tests.benchmarks.test_far import until
 async def test_loop_that_hangs_is_seen_from_a_thread(tmp_path: Path) -> None:
     path = tmp_path / "stalls.jsonl"
     loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
+
+    def run() -> None:
+        loop.run_forever()
+        loop.close()
+        # It asks the system about this thread until it knows that the loop is closed.
+        watching.join(10)
+
+    thread = threading.Thread(target=run)
     watching = threading.Thread(target=Watch(loop, path, thread).run)
+    thread.start()
     watching.start()
 
     def hang() -> None:
@@ -37,8 +44,6 @@ async def test_loop_that_hangs_is_seen_from_a_thread(tmp_path: Path) -> None:
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
-        loop.close()
-        watching.join(10)
     assert not watching.is_alive()
 
 

@@ -95,7 +95,7 @@ async def test_every_webhook_is_signed_over_what_it_carries(method: str) -> None
     notify = {
         "action": "notify",
         "payload": {"foo": "b&r"},
-        "eventUrl": [f"https://{HOST}/told"],
+        "eventUrl": [f"https://{HOST}/told?step=a%2Fb"],
         "eventMethod": method,
     }
     async with second([notify], caller=STAYS, method=method) as run:

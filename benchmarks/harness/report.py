@@ -58,7 +58,8 @@ def _servers(servers: Mapping[str, Any]) -> Iterator[str]:
     yield "|---|---|---|---|"
     for each in servers.values():
         took = f"{each['microseconds']:.1f}" if each["microseconds"] else "–"
-        together = f"{median(each['together']):.0%}" if each["together"] else "–"
+        rounds = len(each["together"])
+        together = f"{median(each['together']):.0%}, held in {each['together_held']} of {rounds}" if rounds else "–"
         yield f"| {each['label']} | {each['limit']} | {took} | {together} |"
     yield ""
 

@@ -6,11 +6,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 
 import jwt
 
 from callflows.vonage.account import Account
+from tests.local_server import QuietHandler, running
 from tests.rest_server import APPLICATION, key, pem
 
 
@@ -55,9 +56,8 @@ class FileServer(ThreadingHTTPServer):
         return [path for path, _ in self.tokens]
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(QuietHandler):
     server: FileServer
-    protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
         self.server.tokens.append((self.path, self.application()))
@@ -85,21 +85,9 @@ class Handler(BaseHTTPRequestHandler):
         assert kind == "Bearer"
         return str(jwt.decode(token, key().public_key(), algorithms=["RS256"])["application_id"])
 
-    def handle(self) -> None:
-        try:
-            super().handle()
-        except ConnectionError:
-            """The client gave up: that is what such a test is about."""
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
-
 
 @contextmanager
 def file_server() -> Iterator[FileServer]:
-    with FileServer() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        thread.start()
+    server = FileServer()
+    with running(server):
         yield server
-        server.shutdown()
-        thread.join()

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from callflows.vonage.account import Account
+from tests.local_server import QuietHandler, running
 from tests.services import Deployment
 
 APPLICATION = "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee"
@@ -122,9 +123,8 @@ class RestServer(ThreadingHTTPServer):
         return [(each.method, each.path, each.body) for each in self.asked]
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(QuietHandler):
     server: RestServer
-    protocol_version = "HTTP/1.1"
     # Else two small packets of one answer wait for each other, 40 ms.
     disable_nagle_algorithm = True
 
@@ -176,26 +176,14 @@ class Handler(BaseHTTPRequestHandler):
 
     do_GET = do_PUT = do_POST = do_DELETE = answer
 
-    def handle(self) -> None:
-        try:
-            super().handle()
-        except ConnectionError:
-            """The client gave up: that is what such a test is about."""
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing."""
-
 
 @contextmanager
 def rest_server() -> Iterator[RestServer]:
     """Run the API in threads of this process."""
-    with RestServer() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        thread.start()
+    server = RestServer()
+    with running(server):
         yield server
         server.stopped.set()
-        server.shutdown()
-        thread.join()
 
 
 def let_ask(deployment: Deployment, server: RestServer) -> None:

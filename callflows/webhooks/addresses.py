@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -11,6 +13,7 @@ from django.core import signing
 from django.http import HttpRequest
 
 from callflows.ncco.flow import Place
+from callflows.payloads.body import digest
 from callflows.payloads.tokens import without_tokens as without_tokens
 
 _SALT = "callflows.step"
@@ -42,6 +45,12 @@ class StepRef:
 
     def __str__(self) -> str:
         return signing.dumps([self.call, self.version, self.step, self.attempt], salt=_SALT)
+
+
+def key_of(webhook: str, ref: StepRef | None, raw: Mapping[str, Any]) -> str:
+    """Return what a repeat is known by: its address and its body. The same body at two addresses is two webhooks."""
+    address = [webhook, *([ref.call, ref.version, ref.step, ref.attempt] if ref else [])]
+    return digest({"address": address, "body": dict(raw)})
 
 
 def base_url(request: HttpRequest) -> str:

@@ -18,9 +18,9 @@ from callflows.models.book import StoredBook
 from callflows.models.calls import NOT_SERVED
 from callflows.ncco.flow import Place
 from callflows.payloads.answer import AnswerRequest, Failure
-from callflows.payloads.body import BadPayload, digest
+from callflows.payloads.body import BadPayload
 from callflows.payloads.events import CallEvent
-from callflows.webhooks.addresses import StepRef, without_tokens
+from callflows.webhooks.addresses import StepRef, key_of, without_tokens
 from callflows.webhooks.branches import place_of, with_notes
 from callflows.webhooks.documents import Document, entry, serve
 from callflows.webhooks.reading import Received, Refused
@@ -113,7 +113,7 @@ class Answer:
         if joining is None:
             log.error("a webhook without a usable uuid cannot be recorded: %s", self.asked.raw)
             return json.dumps(self.safe)
-        key = self._key
+        key = key_of("fallback" if self.failure else "answer", self.ref, self.asked.raw)
         # No answer was asked for a leg that is not bound yet, so this is no repeat: one query less while someone waits.
         known = joining.known if self._named or self.failure or (joining.leg and joining.leg.bound) else []
         if known and (first := TimelineEntry.objects.filter(call__in=known, key=key).order_by("-reply").first()):
@@ -126,12 +126,6 @@ class Answer:
         reply = json.dumps(said.document)
         self._write(call, leg, said, key, reply)
         return reply
-
-    @property
-    def _key(self) -> str:
-        """What a repeat is known by: its address and its body."""
-        ref = [self.ref.call, self.ref.version, self.ref.step, self.ref.attempt] if self.ref else []
-        return digest({"address": ["fallback" if self.failure else "answer", *ref], "body": dict(self.asked.raw)})
 
     # The call
 

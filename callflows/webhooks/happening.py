@@ -14,10 +14,9 @@ from callflows.calls.progress import stands_at
 from callflows.calls.rooms import rooms_of
 from callflows.models import Call, Job, Leg, Line, StrayEvent, TimelineEntry
 from callflows.models.book import StoredBook, fetch
-from callflows.payloads.body import digest
 from callflows.payloads.events import CallEvent
 from callflows.payloads.telling import sentence
-from callflows.webhooks.addresses import StepRef, line_in
+from callflows.webhooks.addresses import StepRef, key_of, line_in
 from callflows.webhooks.branches import Before, Outcome, with_notes
 from callflows.webhooks.reading import Received
 from callflows.webhooks.turn import Turn, again_if_raced, patiently
@@ -48,7 +47,7 @@ class Happening:
             return self._record(timezone.now())
 
     def _record(self, now: datetime) -> str:
-        event, key = self.event, key_of(self.event, self.ref)
+        event, key = self.event, key_of("events", self.ref, self.event.raw)
         book = StoredBook(now, self.needed)
         joining = self._joining(book)
         if joining.known and (first := _entry(joining.known, key)):
@@ -120,12 +119,6 @@ class Happening:
         if self.ref is None or self.ref.call != call.pk:
             return ""
         return Outcome(self.event, call, leg, self.ref, before, self.base).reply()
-
-
-def key_of(event: CallEvent, ref: StepRef | None) -> str:
-    """Return what an event is known by: its address and its body. The same body at two addresses is two events."""
-    address = ["events", *([ref.call, ref.version, ref.step, ref.attempt] if ref else [])]
-    return digest({"address": address, "body": dict(event.raw)})
 
 
 def _entry(calls: list[Call], key: str) -> TimelineEntry | None:

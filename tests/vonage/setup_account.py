@@ -20,6 +20,8 @@ from urllib.parse import parse_qsl, urlsplit
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from tests.local_server import running
+
 PAYLOADS = Path(__file__).parent.parent / "payloads" / "setup"
 WITH_MORE = "applications/get_200_other_capabilities"
 KEY, SECRET = "abcd1234", "not-a-real-secret"
@@ -292,9 +294,6 @@ class Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def served() -> Iterator[Account]:
-    with Account() as account:
-        thread = threading.Thread(target=account.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
+    account = Account()
+    with running(account):
         yield account
-        account.shutdown()
-        thread.join()

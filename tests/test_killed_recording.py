@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from callflows.audio.format import Format
-from tests.services import Deployment, wait_until
-from tests.test_a_call import VOICE, call, command, commanded, recorded, rows
+from tests.services import Deployment, rows, wait_until
+from tests.test_a_call import VOICE, call, command, commanded, recorded
 
 FRAME = 320
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from callflows.audio.format import Format
-from tests.services import Deployment
-from tests.test_a_call import VOICE, call, rows
+from tests.services import Deployment, rows
+from tests.test_a_call import VOICE, call
 
 
 async def test_caller_of_the_menu_in_the_socket_gets_what_is_chosen(on_sqlite: Deployment) -> None:

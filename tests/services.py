@@ -113,7 +113,7 @@ class Deployment:
     def variables(self, **more: str) -> dict[str, str]:
         """Return the environment of a process: the machine's, without any of our settings but the given ones."""
         # Here, because its import reads the settings, and tests/conftest.py has to come first.
-        from project.settings import Environment
+        from project.environment import Environment
 
         ours = {name for field in Environment.model_fields for name in (field, f"{field}_FILE", f"TEST_{field}")}
         machine = {name: value for name, value in os.environ.items() if name not in ours}
@@ -133,7 +133,9 @@ class Deployment:
             timeout=120,
         )
 
-    def start(self, arguments: list[str], environment: dict[str, str], port: int = 0) -> Process:
+    def start(
+        self, arguments: list[str], environment: dict[str, str], port: int = 0, stdin: int = subprocess.DEVNULL
+    ) -> Process:
         """Start a command that goes on: one of manage.py's, or with -m any module."""
         command = arguments if arguments[0] == "-m" else ["manage.py", *arguments]
         log = self.home / f"process-{len(self.processes)}.log"
@@ -142,7 +144,7 @@ class Deployment:
                 [sys.executable, "-X", "faulthandler", *command],
                 cwd=BASE_DIR,
                 env=self.variables(**environment),
-                stdin=subprocess.DEVNULL,
+                stdin=stdin,
                 stdout=file,
                 stderr=subprocess.STDOUT,
             )

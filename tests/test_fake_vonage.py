@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -31,7 +32,7 @@ def home(tmp_path: Path) -> Iterator[Deployment]:
 
 def fake_vonage(home: Deployment, *arguments: str) -> Process:
     """Start it at a free port, and take over the environment that it tells of."""
-    process = home.start(["fake_vonage", "--port", "0", *arguments], {})
+    process = home.start(["fake_vonage", "--port", "0", *arguments], {}, stdin=subprocess.PIPE)
     process.wait_until_it_says("Then, for example")
     home.environment |= dict(re.findall(r"export (\w+)=(\S+)", process.said()))
     process.port = int(home.environment["VONAGE_API_URL"].rpartition(":")[2])
@@ -41,6 +42,19 @@ def fake_vonage(home: Deployment, *arguments: str) -> Process:
 def query(home: Deployment, text: str) -> Any:
     with closing(sqlite3.connect(home.home / "db.sqlite3")) as lite, lite:
         return lite.execute(text).fetchall()
+
+
+def typed(fake: Process, line: str) -> None:
+    """Type a line at its terminal."""
+    assert fake.popen.stdin is not None
+    fake.popen.stdin.write(f"{line}\n".encode())
+    fake.popen.stdin.flush()
+
+
+def client_of(home: Deployment) -> Client:
+    """Return what asks the fake by REST, as our server does."""
+    url, key = home.environment["VONAGE_API_URL"], Path(home.environment["FAKE_VONAGE_KEY_FILE"]).read_text()
+    return Client(Account(APPLICATION, key, url, (url,)))
 
 
 def served(home: Deployment, *arguments: str) -> Process:
@@ -68,8 +82,7 @@ def test_calls_are_placed_steered_and_ended_through_it(home: Deployment) -> None
     assert busy.stdout.splitlines()[-1] == "The call has ended: busy."
     placed = json.loads(home.manage("place_call", "--flow", "Echo", "--to", FREE, "--json").stdout)
     wait_until(lambda: "socket /socket/" in server.said(), "the echo app's socket opens", server)
-    url, key = home.environment["VONAGE_API_URL"], Path(home.environment["FAKE_VONAGE_KEY_FILE"]).read_text()
-    client = Client(Account(APPLICATION, key, url, (url,)))
+    client = client_of(home)
     listed = list(rest.listed(client, conversation_uuid=placed["conversation_uuid"]))
     assert {each["to"]["type"] for each in listed} == {"phone", "websocket"}
     rest.talk(client, placed["uuid"], "Hello")
@@ -78,6 +91,26 @@ def test_calls_are_placed_steered_and_ended_through_it(home: Deployment) -> None
     wait_until(lambda: bool(query(home, ended % placed["call"])), "the call ends", server)
     # Signed, and believed.
     assert " 401 " not in server.said()
+
+
+def test_a_caller_whose_keys_are_typed_is_steered_through_it(home: Deployment) -> None:
+    server = served(home)
+    fake = next(each for each in home.processes if "fake_vonage" in each.name)
+    typed(fake, "1")
+    fake.wait_until_it_says("nobody is on the phone")
+    typed(fake, "+44 7700 900006")
+    wait_until(lambda: "Asking: Demo question" in told(home), "the menu asks", server)
+    typed(fake, "1")
+    wait_until(lambda: "Chosen: echo" in told(home), "the key arrives", server)
+    client = client_of(home)
+    (leg,) = [each for each in rest.listed(client) if each["to"]["type"] == "phone"]
+    assert (leg["to"]["number"], leg["status"], leg["direction"]) == ("447700900006", "answered", "inbound")
+    rest.hang_up(client, leg["uuid"])
+    fake.wait_until_it_says("completed")
+
+
+def told(home: Deployment) -> str:
+    return "\n".join(text for (text,) in query(home, "SELECT text FROM callflows_timelineentry"))
 
 
 def test_an_account_is_set_up_through_it_and_outlives_it(home: Deployment) -> None:
@@ -114,6 +147,8 @@ def test_it_speaks_tls_with_a_certificate_that_goes_with_it(home: Deployment) ->
     ("arguments", "sentence"),
     [
         (("--party", f"{BUSY}=bored"), "expected NUMBER=OUTCOME with one of answers, busy"),
+        (("--knob", "dtx=perhaps"), "knobs.dtx: Input should be a valid boolean"),
+        (("--knob", "volume=11"), "expected some of ncco_after_ws, .*, got 'volume'"),
         (("--number", "me"), "expected a number such as 447700900001, got 'me'"),
     ],
 )

@@ -15,8 +15,9 @@ from django.http import HttpRequest, HttpResponse
 from django.middleware.security import SecurityMiddleware
 from django.test import AsyncClient, RequestFactory
 
+from project.environment import BASE_DIR, Environment, read_environment
 from project.logs import LineFormatter, OneLine
-from project.settings import BASE_DIR, Environment, read_environment, secret_key_of
+from project.settings import secret_key_of
 
 PRODUCTION = {
     "PRODUCTION": "1",

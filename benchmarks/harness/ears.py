@@ -17,6 +17,8 @@ from callflows.wire.connection import CLEAR
 # The lead of the apps that play, in frames.
 LEAD = 50
 REFUSAL_FRAMES = round(REFUSAL_SECONDS * FRAMES_PER_SECOND)
+# When a far end that may not stop reading yet tries again.
+AGAIN_SECONDS = 0.02
 # From one wrong key to the next: the refusal, and then some of the question again.
 LEAST_HEARD, MOST_HEARD = 1.8, 2.4
 
@@ -32,6 +34,13 @@ class Player(Far):
         super().__init__(*args)
         # By how much each frame came later than 50 a second of the far end's clock, from any beginning.
         self.offsets = array("d")
+
+    def stall(self) -> None:
+        # Stopped within its first second of sound it would hold less than the stall lasts: nobody could help that.
+        if 0 < self.frames < LEAD:
+            self.loop.call_later(AGAIN_SECONDS, self.stall)
+        else:
+            super().stall()
 
     def came(self, message: str | bytes, now: float) -> None:
         # What we left unread says nothing of the server.

@@ -123,6 +123,10 @@ class Account:
         wanted = plain_id(application_id)
         return next((each for key, each in self.applications.items() if plain_id(key) == wanted), None)
 
+    def number_of(self, application: Application) -> str:
+        """Return a number of an application; "" when it has none."""
+        return next((each.msisdn for each in self.numbers.values() if each.application == application.id), "")
+
     def answers(self, msisdn: str) -> Application | None:
         """Return the application that calls to a number of the account reach; None when it is not linked."""
         number = self.numbers.get(msisdn.lstrip("+"))

@@ -275,8 +275,7 @@ class Call:
         if self.ended:
             return
         self.ended = True
-        why = "the caller hung up" if by == "user" else "nothing is left to do"
-        self.note("end", f"the call ends: {why}", self.leg)
+        self.note("end", f"the call ends: {self._why(by)}", self.leg)
         if self._main:
             self.platform.scripts.stop(self._main)
         self.live_input = None
@@ -287,6 +286,13 @@ class Call:
                 self.post(events.progress(leg, "cancelled", self.clock), leg)
             self.finish(leg, by)
         self.finish(self.leg, by)
+
+    def _why(self, by: By) -> str:
+        if by == "platform":
+            return "nothing is left to do"
+        if self.leg.direction == "inbound":
+            return "the caller hung up"
+        return "the callee hung up" if self.leg.answered else "the callee was not reached"
 
     def disconnect(self, why: str) -> None:
         """Vonage gives the call up."""

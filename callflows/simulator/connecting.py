@@ -59,7 +59,7 @@ async def connect(call: Call, action: Action) -> Document | None:
 def _from(call: Call, action: Action) -> str:
     own = call.leg.to if call.leg.direction == "inbound" else call.leg.from_
     if flag(action.get("randomFromNumber")):
-        return call.platform.number_of(call.application) or own
+        return call.platform.account.number_of(call.application) or own
     return str(action.get("from", own))
 
 

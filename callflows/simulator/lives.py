@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from callflows.simulator.account import Application, Hook
@@ -22,6 +23,7 @@ Body = Mapping[str, Any]
 
 _RINGING_SECONDS, _LENGTH_SECONDS = 60, 7200
 _ANSWER_SECONDS, _EVENT_SECONDS = 5.0, 10.0
+MOST_REFUSALS = 1000
 # A key that REST presses, and a `p`.
 _KEY_SECONDS, _PAUSE_SECONDS = 0.3, 0.5
 
@@ -49,7 +51,7 @@ async def inbound(call: Call, more: Body) -> None:
 def call_out(platform: Platform, application: Application, body: Body) -> Call:
     """Make the call of a POST /v1/calls, and its leg."""
     to = body["to"][0]
-    from_ = str((body.get("from") or {}).get("number", "")) or platform.number_of(application)
+    from_ = str((body.get("from") or {}).get("number", "")) or platform.account.number_of(application)
     kind, headers = to["type"], to.get("headers") or {}
     leg = Leg(
         platform.new_id(),
@@ -110,6 +112,24 @@ def release(call: Call) -> None:
     for leg in call.children.values():
         leg.scripts.append(call.platform.scripts.start(_limit(leg, call.now + _LENGTH_SECONDS), call.group))
     call.children.clear()
+
+
+def forget(platform: Platform, since: datetime) -> None:
+    """Forget the calls, files and unnamed rooms that were over before ``since``."""
+    for uuid, leg in tuple(platform.legs.items()):
+        if leg.ended is not None and leg.ended < since:
+            del platform.legs[uuid]
+    known = {leg.conversation for leg in platform.legs.values()}
+    for uuid, room in tuple(platform.conversations.items()):
+        if not (room.name or room.members or uuid in known):
+            del platform.conversations[uuid]
+    for id, file in tuple(platform.recordings.items()):
+        if file.made < since:
+            del platform.recordings[id]
+    platform.calls = [call for call in platform.calls if call.leg.uuid in platform.legs or not call.over]
+    platform.pending = [script for script in platform.pending if not script.over]
+    # Each call has its own; these are for tests and scenarios, which are shorter.
+    del platform.refusals[:-MOST_REFUSALS]
 
 
 async def _limit(leg: Leg, moment: float) -> None:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from callflows.simulator import lives
-from callflows.simulator.account import Account, Application
+from callflows.simulator.account import Account
 from callflows.simulator.call import Call
 from callflows.simulator.conversation import Conversation, Member
 from callflows.simulator.effects import (
@@ -33,6 +33,9 @@ from callflows.simulator.party import Behaviour
 from callflows.simulator.rates import Window
 from callflows.simulator.recording import File
 from callflows.simulator.scripts import Script, Scripts
+
+# Seconds for which REST still knows what is over, and how often that is looked at: a fake may run for weeks.
+KEPT_SECONDS, SWEEP_SECONDS = 3600.0, 60.0
 
 # Why an action on a leg is refused; the HTTP side turns each into an error body.
 Kind = Literal["not found", "over", "too early", "too many calls", "no application"]
@@ -88,6 +91,7 @@ class Platform:
         self._chances: defaultdict[str, float] = defaultdict(float)
         self._rooms: dict[tuple[str, str], Conversation] = {}
         self._taken: defaultdict[str, int] = defaultdict(int)
+        self._swept = 0.0
 
     # Time
 
@@ -164,6 +168,7 @@ class Platform:
         goal = self.account.find(application) if application else self.account.answers(to)
         if goal is None:
             raise NotPossible("no application", f"{to} is linked to no application: the caller hears a dead tone")
+        self._sweep()
         # Inbound legs are 32 hex digits without dashes; all other ids have them.
         uuid, conversation = self.new_id().replace("-", ""), f"CON-{self.new_id()}"
         leg = Leg(uuid, conversation, kind, from_, to, "inbound", self.clock, goal.id)
@@ -181,6 +186,7 @@ class Platform:
             raise NotPossible("no application", f"there is no application {application_id}")
         if not self.starts.take(self.now):
             raise NotPossible("too many calls", f"more than {self.knobs.calls_per_second} calls in a second")
+        self._sweep()
         call = lives.call_out(self, application, body)
         self.calls.append(call)
         call.start(lives.outbound(call, body))
@@ -295,6 +301,11 @@ class Platform:
         self._open.discard(leg.uuid)
         self.scripts.touch(leg.call.group)
 
+    def _sweep(self) -> None:
+        if self.now >= self._swept + SWEEP_SECONDS:
+            self._swept = self.now
+            lives.forget(self, self.clock - timedelta(seconds=KEPT_SECONDS))
+
     def party_at(self, leg: Leg) -> Behaviour:
         """Return who is at the other end of a leg that is called."""
         found = self.parties.get(leg.to, self.stranger)
@@ -302,11 +313,6 @@ class Platform:
             return found
         self._taken[leg.to] += 1
         return found[min(self._taken[leg.to], len(found)) - 1]
-
-    def number_of(self, application: Application) -> str:
-        """Return a number of an application; "" when it has none."""
-        numbers = (each.msisdn for each in self.account.numbers.values() if each.application == application.id)
-        return next(numbers, "")
 
     def keep(self, call: Call, content: bytes, content_type: str) -> str:
         """Keep a file; return its address."""

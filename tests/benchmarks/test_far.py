@@ -99,6 +99,25 @@ async def test_far_end_that_does_not_read_finds_everything_afterwards() -> None:
         assert not call.offsets
 
 
+async def test_player_stops_reading_only_before_or_behind_its_first_second() -> None:
+    more = asyncio.Event()
+
+    async def answer(socket: ServerConnection) -> None:
+        await socket.send(QUESTION)
+        await more.wait()
+        for _ in range(LEAD):
+            await socket.send(QUESTION)
+
+    async with called(Player, answer, Manner(stall=0.2, phase=0.05)) as call:
+        await until(lambda: call.frames == 1)
+        # Four times as long as the phase: it reads on.
+        await asyncio.sleep(0.2)
+        assert call.transport.is_reading()
+        more.set()
+        await until(lambda: not call.transport.is_reading())
+        assert call.frames >= LEAD
+
+
 async def test_far_end_speaks_fifty_frames_a_second_after_the_first_message() -> None:
     heard: list[str | bytes] = []
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
+import os
 import signal
+import stat
 from argparse import ArgumentParser, ArgumentTypeError
 from datetime import UTC, datetime
 from functools import partial
@@ -23,12 +26,16 @@ from callflows.simulator.platform import Platform
 from callflows.simulator.rest.fake import Fake
 from callflows.simulator.rest.server import HOST, Certificate
 from callflows.simulator.rest.store import NotKept, Store
+from callflows.simulator.scenario import ScenarioError, knobs
+from callflows.simulator.typed import CALLER
 
 PORT = 9000
 # The demo's application and numbers.
 APPLICATION = "00000000-0000-4000-8000-000000000000"
 NUMBERS = tuple(f"44770090000{place}" for place in range(1, 6))
 KEY_VARIABLE = "FAKE_VONAGE_KEY"
+# How often we look whether the terminal is ours again.
+BACKGROUND_SECONDS = 1.0
 # Invented, all of them: what there is to buy.
 FOR_SALE = (
     *(Number(f"4420794602{place:02}", "GB", "landline", ("VOICE",)) for place in range(20)),
@@ -47,6 +54,7 @@ Fake Vonage at {url}, in front of {server}, until Ctrl-C.
   Numbers that reach it   {numbers}
   Then, for example       python manage.py place_call --flow Menu --to 447700900222
                           python manage.py vonage check
+  Or here: a number and Enter calls it from {caller}; then keys, such as 1 or 42#; then bye.
 """
 
 
@@ -72,6 +80,14 @@ class Command(BaseCommand):
             default=[],
             metavar="NUMBER=OUTCOME",
             help=f"what somebody does when called: {', '.join(get_args(Outcome))}, machine, never (default: answers)",
+        )
+        add(
+            "--knob",
+            action="append",
+            type=_knob,
+            default=[],
+            metavar="NAME=VALUE",
+            help="how Vonage behaves where nobody documents it: see docs/simulator.md; may be repeated",
         )
 
     def handle(self, *, port: int, tls: bool, **options: Any) -> None:
@@ -102,6 +118,7 @@ class Command(BaseCommand):
             application=application,
             variable=KEY_VARIABLE,
             numbers=", ".join(linked) or "none",
+            caller=CALLER,
         )
         self.stdout.write(text)
         self.stdout.flush()
@@ -135,6 +152,7 @@ def _fake(
     application: str,
     number: list[str] | None,
     party: list[tuple[str, Behaviour]],
+    knob: list[tuple[str, Any]],
     **options: Any,
 ) -> Fake:
     store = Store(Path(settings.DATA_DIR) / "fake-vonage")
@@ -152,8 +170,7 @@ def _fake(
         account.numbers.setdefault(each, Number(each)).application = application
     for each in account.numbers:
         account.for_sale.pop(each, None)
-    platform = Platform(datetime.now(UTC))
-    platform.account = account
+    platform = Platform(datetime.now(UTC), knobs(dict(knob)), account=account)
     platform.parties.update(party)
     return Fake(platform, Dial(_server(server), settings.PUBLIC_URL), _show, store, certificate)
 
@@ -180,7 +197,28 @@ async def _run(fake: Fake, port: int, tell: Any) -> None:
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for each in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(each, stop.set)
-    await fake.run(stop, port, lambda _: tell())
+
+    def ready(fake: Fake) -> None:
+        tell()
+        # A file, or nothing at all, cannot be waited for.
+        if os.isatty(0) or stat.S_ISFIFO(os.fstat(0).st_mode):
+            loop.add_reader(0, _read, fake, loop)
+
+    await fake.run(stop, port, ready)
+
+
+def _read(fake: Fake, loop: asyncio.AbstractEventLoop) -> None:
+    """Take what was typed."""
+    if os.isatty(0) and os.tcgetpgrp(0) != os.getpgrp():
+        # We run in the background: it is meant for somebody else, and the terminal would stop us for reading it.
+        loop.remove_reader(0)
+        loop.call_later(BACKGROUND_SECONDS, loop.add_reader, 0, _read, fake, loop)
+        return
+    lines = os.read(0, 4096).decode(errors="replace")
+    for line in filter(str.strip, lines.splitlines()):
+        fake.type(line)
+    if not lines:
+        loop.remove_reader(0)
 
 
 def _number(text: str) -> str:
@@ -202,3 +240,18 @@ def _party(text: str) -> tuple[str, Behaviour]:
     if outcome not in _parties:
         raise ArgumentTypeError(f"expected NUMBER=OUTCOME with one of {', '.join(_parties)}, got {text!r}")
     return _number(number), _parties[outcome]()
+
+
+def _knob(text: str) -> tuple[str, Any]:
+    """Read a value as what its knob takes: a word as it is, else a number, a list, true, false or null."""
+    name, _, value = text.partition("=")
+    try:
+        knobs({name: value})
+    except ScenarioError as as_a_word:
+        try:
+            given = json.loads(value)
+            knobs({name: given})
+        except (ValueError, ScenarioError):
+            raise ArgumentTypeError(str(as_a_word)) from None
+        return name, given
+    return name, value

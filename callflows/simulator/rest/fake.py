@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from callflows.simulator.dial import Dial
 from callflows.simulator.driver import Driver, Watch
 from callflows.simulator.effects import Note
-from callflows.simulator.platform import Platform
+from callflows.simulator.platform import NotPossible, Platform
 from callflows.simulator.rest.api import Api
 from callflows.simulator.rest.applications import Pair
 from callflows.simulator.rest.keys import new_pair
 from callflows.simulator.rest.messages import Reply, Request
 from callflows.simulator.rest.server import Certificate, Server
 from callflows.simulator.rest.store import Store
+from callflows.simulator.typed import NotUnderstood, Typed
 
 
 @dataclass(eq=False)
@@ -35,6 +36,7 @@ class Fake:
         self._spare: asyncio.Future[Pair] | None = None
         self._server = Server(self.answer, self.certificate)
         self._api = Api(self.platform, new_pair=self._new_pair)
+        self._typed = Typed(self.platform)
         self._driver: Driver | None = None
 
     @property
@@ -54,14 +56,28 @@ class Fake:
         finally:
             await self._server.stop()
 
+    def type(self, line: str) -> None:
+        """Let the caller at the terminal do what a line says."""
+        assert self._driver is not None
+        try:
+            news = self._driver.do(lambda now: self._typed.take(line))
+        except (NotUnderstood, NotPossible) as error:
+            self._note("typed", str(error))
+        else:
+            if news:
+                self._driver.tell(news)
+
     async def answer(self, request: Request) -> Reply:
         assert self._driver is not None
         reply = self._driver.do(lambda now: self._api.answer(request, now))
         path = "/" + "/".join(request.path)
-        self.watch(Note(round(self.platform.now, 3), "rest", "", f"{request.method} {path}: HTTP {reply.status}"))
+        self._note("rest", f"{request.method} {path}: HTTP {reply.status}")
         if self.store and request.method != "GET":
             self.store.save(self.platform.account)
         return reply
+
+    def _note(self, kind: str, text: str) -> None:
+        self.watch(Note(round(self.platform.now, 3), kind, "", text))
 
     def _new_pair(self) -> Pair:
         """Return the pair that was made ahead: making one takes up to 300 ms, in which no call would go on."""

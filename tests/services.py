@@ -175,6 +175,8 @@ class Deployment:
                 process.popen.wait(15)
             except subprocess.TimeoutExpired:
                 process.kill()
+            if process.popen.stdin:
+                process.popen.stdin.close()
             print(f"--- {process.name} (exit code {process.popen.returncode})\n{process.said()}")
 
 

@@ -12,14 +12,13 @@ from daphne.ws_protocol import WebSocketProtocol
 from twisted.internet import tcp
 
 from callflows.serving import PING_SECONDS, PONG_SECONDS, Message
-from callflows.serving.frames import HEADS, take
+from callflows.serving.frames import HEADS, SIZES, take
 from callflows.serving.inbox import Inbox
 
 log = logging.getLogger(__name__)
 
-# Unsent bytes above which new audio is dropped: 2 s at 24 kHz, 3 s at 16 kHz, 6 s at 8 kHz. One number for all, because
-# a healthy peer leaves next to nothing unsent at any rate.
-UNSENT_BYTES = 96_000
+# Unsent frames above which new audio is dropped: 2 s.
+UNSENT_FRAMES = 100
 # Bytes of the kernel's own buffer, which it doubles; left alone it grows to 4 MB, which are two minutes of audio.
 KERNEL_BYTES = 32 * 1024
 # Seconds of a peer reading nothing, or too little, after which its connection is ended.
@@ -42,6 +41,8 @@ class Socket(WebSocketProtocol):  # type: ignore[misc]  # daphne has no types
         super().__init__()
         # What the consumer may read, as scope["callflows.peer"].
         self.figures: dict[str, Any] = {"dropped": 0}
+        # Bytes of the last frame that was to be sent, and since when too much waits.
+        self.size = SIZES[0]
         self.full_since: float | None = None
         self.loop = asyncio.get_running_loop()
         self.inbox = Inbox(self.loop, self.pace, WAITING)
@@ -164,13 +165,13 @@ class Socket(WebSocketProtocol):  # type: ignore[misc]  # daphne has no types
             transport.write(data[sent:])
 
     def queue(self, data: bytes) -> None:
-        if self.is_full():
+        if self.is_full(len(data)):
             self.figures["dropped"] += 1
         else:
             self.transport.write(data)
 
     def serverSend(self, content: Any, binary: bool = False) -> None:
-        if binary and self.is_full():
+        if binary and self.is_full(len(content)):
             self.figures["dropped"] += 1
         else:
             super().serverSend(content, binary)
@@ -180,8 +181,10 @@ class Socket(WebSocketProtocol):  # type: ignore[misc]  # daphne has no types
         transport = self.transport
         return len(transport.dataBuffer) - int(transport.offset) + int(transport._tempDataLen)
 
-    def is_full(self) -> bool:
-        if self.unsent() <= UNSENT_BYTES:
+    def is_full(self, size: int) -> bool:
+        """Whether so much waits for the peer to read that another frame of ``size`` bytes would come too late."""
+        self.size = max(size, SIZES[0])
+        if self.unsent() <= UNSENT_FRAMES * self.size:
             self.full_since = None
             return False
         self.full_since = self.full_since or time.monotonic()
@@ -190,7 +193,7 @@ class Socket(WebSocketProtocol):  # type: ignore[misc]  # daphne has no types
     def check_timeouts(self) -> None:
         """Do daphne's checks, every 2 s, and end the connection of a peer that has been stuck for too long."""
         super().check_timeouts()
-        if self.is_full() and self.full_since and time.monotonic() - self.full_since > STUCK_SECONDS:
+        if self.is_full(self.size) and self.full_since and time.monotonic() - self.full_since > STUCK_SECONDS:
             self.figures["ended"] = f"it did not read for {STUCK_SECONDS} s"
             self.transport.abortConnection()
 

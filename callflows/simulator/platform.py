@@ -34,8 +34,8 @@ from callflows.simulator.rates import Window
 from callflows.simulator.recording import File
 from callflows.simulator.scripts import Script, Scripts
 
-# Seconds for which REST still knows what is over, and how often that is looked at: a fake may run for weeks.
-KEPT_SECONDS, SWEEP_SECONDS = 3600.0, 60.0
+# How often it is looked at what is over, in seconds.
+SWEEP_SECONDS = 60.0
 
 # Why an action on a leg is refused; the HTTP side turns each into an error body.
 Kind = Literal["not found", "over", "too early", "too many calls", "no application"]
@@ -61,6 +61,9 @@ class Platform:
     `advance`. ``parties`` says who is at an address (number, user, SIP URI, extension); of a list each takes one call
     and the last one all others. ``region_url`` is the host that webhooks and recordings name.
     """
+
+    # Seconds for which REST still knows what is over: a fake may run for weeks.
+    kept_seconds = 3600.0
 
     def __init__(
         self,
@@ -302,9 +305,9 @@ class Platform:
         self.scripts.touch(leg.call.group)
 
     def _sweep(self) -> None:
-        if self.now >= self._swept + SWEEP_SECONDS:
+        if self.now >= self._swept + SWEEP_SECONDS and self.now > self.kept_seconds:
             self._swept = self.now
-            lives.forget(self, self.clock - timedelta(seconds=KEPT_SECONDS))
+            lives.forget(self, self.clock - timedelta(seconds=self.kept_seconds))
 
     def party_at(self, leg: Leg) -> Behaviour:
         """Return who is at the other end of a leg that is called."""
@@ -313,12 +316,6 @@ class Platform:
             return found
         self._taken[leg.to] += 1
         return found[min(self._taken[leg.to], len(found)) - 1]
-
-    def keep(self, call: Call, content: bytes, content_type: str) -> str:
-        """Keep a file; return its address."""
-        id = self.new_id()
-        self.recordings[id] = File(call.application.id, content_type, content, self.clock)
-        return f"{call.region}/v1/files/{id}"
 
     # Rooms
 

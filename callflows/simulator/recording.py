@@ -42,6 +42,14 @@ class File:
     made: datetime
 
 
+def _kept(call: Call, content: bytes, content_type: str) -> str:
+    """Keep a file; return its address."""
+    platform = call.platform
+    id = platform.new_id()
+    platform.recordings[id] = File(call.application.id, content_type, content, call.clock)
+    return f"{call.region}/v1/files/{id}"
+
+
 class Tap(Protocol):
     """Something that is told each 20 ms of what sounds."""
 
@@ -100,7 +108,7 @@ class Recording:
             return ""
         kind = self._options.get("format") or ("wav" if self._channels > 2 else "mp3")
         content = encoded(b"".join(self._frames), self._channels, kind)
-        return self._call.platform.keep(self._call, content, _KINDS[kind])
+        return _kept(self._call, content, _KINDS[kind])
 
     def _keep(self, channels: list[list[Frame]]) -> None:
         pieces = [mixed(frames, FORMAT.rate) if frames else FORMAT.silence for frames in channels]
@@ -113,7 +121,7 @@ class Recording:
         said = call.platform.said(self._conversation, self._leg, self._began)
         await Wait(call.now + call.knobs.transcription_seconds)
         seconds = (end - self._start).total_seconds()
-        url = call.platform.keep(call, transcript(said, seconds, call.platform.new_id()), "application/json")
+        url = _kept(call, transcript(said, seconds, call.platform.new_id()), "application/json")
         to = {**self._options, **{key: options[key] for key in ("eventUrl", "eventMethod") if key in options}}
         call.post(events.transcribed(self._conversation, self.uuid, url), self._leg, to)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -42,6 +43,9 @@ class Fault:
 
 class Stage(Platform):
     """A platform with ``faults`` around it, and ``pages`` by address that it answers itself."""
+
+    # What has happened is judged at the end, however late that is.
+    kept_seconds = math.inf
 
     def __init__(
         self,

@@ -169,7 +169,8 @@ async def test_presser_finds_nothing_old_when_the_new_sound_follows_at_once() ->
         await until(lambda: len(call.last_old) == 1)
         assert (len(call.clears), call.old, call.old_heard, call.idle) == (1, 0, 0, 0)
         # The round trip is put into the way back.
-        assert call.last_old[0] >= call.clears[0] + 0.02
+        # But for the rounding of large numbers.
+        assert call.last_old[0] >= call.clears[0] + 0.02 - 1e-6
 
 
 async def test_presser_counts_what_is_old_after_clear_on_the_wire_and_on_the_ear() -> None:

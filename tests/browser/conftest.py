@@ -21,16 +21,22 @@ PASSWORD = "a pass phrase for tests"
 @pytest.fixture(scope="module")
 def site(demo_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of a server of our own, with the demo's content and one call."""
-    deployment = Deployment(shutil.copytree(demo_home, tmp_path_factory.mktemp("site") / "home"))
-    made = deployment.manage(
-        *("createsuperuser", "--noinput", "--username", "operator", "--email", "operator@callflows.example"),
-        DJANGO_SUPERUSER_PASSWORD=PASSWORD,
-    )
-    assert made.returncode == 0, made.stderr
+    deployment = with_operator(demo_home, tmp_path_factory.mktemp("site"))
     url = deployment.serve(LOG_LEVEL="WARNING").url
     place_call(url)
     yield url
     deployment.close()
+
+
+def with_operator(demo_home: Path, folder: Path) -> Deployment:
+    """Return the demo's content and somebody who may log in, in a folder of its own."""
+    made = Deployment(shutil.copytree(demo_home, folder / "home"))
+    created = made.manage(
+        *("createsuperuser", "--noinput", "--username", "operator", "--email", "operator@callflows.example"),
+        DJANGO_SUPERUSER_PASSWORD=PASSWORD,
+    )
+    assert created.returncode == 0, created.stderr
+    return made
 
 
 def place_call(url: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import soundfile
 from playwright.sync_api import Browser, Page, expect
 
 from tests.audio import odd
-from tests.browser.conftest import PASSWORD
+from tests.browser.conftest import PASSWORD, with_operator
 from tests.browser.test_pages import CONTRAST
 from tests.services import Deployment
 
@@ -27,12 +26,7 @@ PLAYS = """audio => new Promise(done => {
 @pytest.fixture(scope="module")
 def deployment(demo_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """A server with an operator; its worker is started by who needs it."""
-    made = Deployment(shutil.copytree(demo_home, tmp_path_factory.mktemp("prompts") / "home"))
-    created = made.manage(
-        *("createsuperuser", "--noinput", "--username", "operator", "--email", "operator@callflows.example"),
-        DJANGO_SUPERUSER_PASSWORD=PASSWORD,
-    )
-    assert created.returncode == 0, created.stderr
+    made = with_operator(demo_home, tmp_path_factory.mktemp("prompts"))
     made.serve(LOG_LEVEL="WARNING")
     yield made
     made.close()

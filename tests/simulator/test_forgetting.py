@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from callflows.simulator.party import Behaviour
-from callflows.simulator.platform import KEPT_SECONDS
+from callflows.simulator.platform import Platform
 from tests.simulator.world import World
 
+KEPT_SECONDS = Platform.kept_seconds
 TALK = {"action": "talk", "text": "Hello"}
 RECORD = {"action": "record", "format": "wav", "endOnSilence": 3}
 ROOM = {"action": "conversation", "name": "room"}

@@ -32,7 +32,7 @@ from callflows.simulator.typed import CALLER
 PORT = 9000
 # The demo's application and numbers.
 APPLICATION = "00000000-0000-4000-8000-000000000000"
-NUMBERS = tuple(f"44770090000{place}" for place in range(1, 6))
+NUMBERS = tuple(f"44770090000{place}" for place in range(1, 7))
 KEY_VARIABLE = "FAKE_VONAGE_KEY"
 # How often we look whether the terminal is ours again.
 BACKGROUND_SECONDS = 1.0
@@ -72,7 +72,7 @@ class Command(BaseCommand):
         add("--port", type=int, default=PORT, help="where the REST API listens, 0 for any (default: %(default)s)")
         add("--tls", action="store_true", help="speak https, with a certificate that is thrown away at the end")
         add("--application", default=APPLICATION, help="id of the application (default: the demo's)")
-        add("--number", action="append", type=_number, help="a number that reaches it (default: the demo's five)")
+        add("--number", action="append", type=_number, help="a number that reaches it (default: the demo's six)")
         add(
             "--party",
             action="append",

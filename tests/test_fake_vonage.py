@@ -107,6 +107,12 @@ def test_a_caller_whose_keys_are_typed_is_steered_through_it(home: Deployment) -
     assert (leg["to"]["number"], leg["status"], leg["direction"]) == ("447700900006", "answered", "inbound")
     rest.hang_up(client, leg["uuid"])
     fake.wait_until_it_says("completed")
+    # Who is on the phone at its end hangs up, and the server hears of it.
+    typed(fake, "447700900001")
+    live = "SELECT count(*) FROM callflows_call WHERE status = 'answered'"
+    wait_until(lambda: query(home, live) == [(1,)], "somebody is on the phone", server)
+    assert fake.stop() == 0
+    assert query(home, live) == [(0,)]
 
 
 def told(home: Deployment) -> str:
@@ -148,7 +154,7 @@ def test_it_speaks_tls_with_a_certificate_that_goes_with_it(home: Deployment) ->
     [
         (("--party", f"{BUSY}=bored"), "expected NUMBER=OUTCOME with one of answers, busy"),
         (("--knob", "dtx=perhaps"), "knobs.dtx: Input should be a valid boolean"),
-        (("--knob", "volume=11"), "expected some of ncco_after_ws, .*, got 'volume'"),
+        (("--knob", "volume=11"), "expected one of ncco_after_ws, .*, got 'volume'"),
         (("--number", "me"), "expected a number such as 447700900001, got 'me'"),
     ],
 )

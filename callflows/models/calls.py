@@ -106,7 +106,10 @@ class Call(Progress):
         )
 
     def __str__(self) -> str:
-        return f"{self.caller or 'unknown caller'} to {self.number_text or self.called}"
+        ours = self.number_text
+        if self.direction == "outbound":
+            return f"{ours or self.caller} to {self.called}"
+        return f"{self.caller or 'unknown caller'} to {ours or self.called}"
 
     @staticmethod
     def facts(entrance: PhoneNumber | Application | None, digits: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -29,15 +30,15 @@ class CannotListen(OSError):
     """The address cannot be listened at: says why, and what to do."""
 
 
-def check_address(host: str, port: int) -> None:
-    """Raise CannotListen when nobody could listen there now."""
+def check_address(host: str, port: int, option: str = "PORT=") -> None:
+    """Raise CannotListen when nobody could listen there now; ``option`` is how another port is chosen."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         socket.create_server((host, port), family=family).close()
     except OSError as error:
         raise CannotListen(
-            f"cannot listen at {host}:{port} ({error.strerror}): stop what runs there, or choose another port, such as "
-            f"PORT={port + 1 if port < 65535 else 8000}"
+            f"cannot listen at {host}:{port} ({os.strerror(error.errno or 0)}): stop what runs there, or choose "
+            f"another port, such as {option}{port + 1 if port < 65535 else 8000}"
         ) from error
 
 

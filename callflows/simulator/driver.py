@@ -158,7 +158,7 @@ class Driver:
             self._started = self._loop.time()
             self.platform.began = datetime.now(UTC)
             try:
-                while not stop.is_set() and not (until_over and self.platform.over):
+                while not stop.is_set() and not (self._until_over and self.platform.over):
                     await self._step()
             finally:
                 stopping.cancel()
@@ -181,6 +181,11 @@ class Driver:
     async def hang_up(self, wanted: asyncio.Event) -> None:
         """Let every party hang up once ``wanted`` is set."""
         await wanted.wait()
+        self.tell(HangUp())
+
+    def finish(self) -> None:
+        """Let every party hang up, and end when that is over."""
+        self._until_over = True
         self.tell(HangUp())
 
     async def _stopped(self, stop: asyncio.Event) -> None:

@@ -194,6 +194,8 @@ class Wanted:
         """Return the fault of ``event-twice`` or ``socket-dies@2.0``; raises ValueError with what there is."""
         found = re.fullmatch(r"([a-z-]+)(?:@(\d+(?:\.\d+)?))?", text)
         named = FAULTS.get(found[1]) if found else None
+        if named is None and text.partition("@")[0] in FAULTS:
+            raise ValueError(f"expected seconds behind the @, such as socket-dies@2.0, got {text!r}")
         if found is None or named is None:
             raise ValueError(f"expected one of {', '.join(FAULTS)}, got {text!r}")
         if found[2] and named.seconds is None:

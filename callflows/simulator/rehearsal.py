@@ -63,7 +63,9 @@ class Rehearsal:
 
     def __init__(self, stage: Stage, server: Server | None, watch: Callable[[Seen], None]) -> None:
         if server is None:
-            raise ScenarioError("expected `server`, a table of replies: a rehearsal has no other server")
+            raise ScenarioError(
+                "the scenario has no `server`, a table of replies: without --rehearse it is played to a real one"
+            )
         if server.socket not in SOCKETS:
             raise ScenarioError(f"server.socket: expected one of {', '.join(SOCKETS)}, got {server.socket!r}")
         self._stage, self._server, self._watch = stage, server, watch

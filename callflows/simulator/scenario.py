@@ -217,7 +217,7 @@ def knobs(given: Mapping[str, Any]) -> Knobs:
     known = [each.name for each in fields(Knobs)]
     for name in given:
         if name not in known:
-            raise ScenarioError(f"knobs: expected some of {', '.join(known)}, got {name!r}")
+            raise ScenarioError(f"knobs: expected one of {', '.join(known)}, got {name!r}")
     try:
         return TypeAdapter(Knobs).validate_python(dict(given))
     except ValidationError as error:
@@ -318,4 +318,5 @@ def _problems(error: ValidationError) -> Iterator[str]:
         place = [str(part + 1) if isinstance(part, int) else str(part) for part in each["loc"]]
         came = each["input"]
         got = "" if isinstance(came, dict | list) else f", got {came!r}"
-        yield f"{'.'.join(place)}: {each['msg']}{got}"
+        message = "there is no such member" if each["type"] == "extra_forbidden" else each["msg"]
+        yield f"{'.'.join(place)}: {message}{got}"

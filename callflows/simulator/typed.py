@@ -11,7 +11,7 @@ from callflows.simulator.sound import sample_voice
 
 CALLER = "447700900123"
 BYE = "bye"
-HINT = "Type 447700900001 to call it, then keys such as 1 or 42#, then bye."
+HINT = "Type a number, such as 447700900001, to call it, then keys such as 1 or 42#, then bye."
 VOICE_SECONDS = 10.0
 
 
@@ -20,10 +20,11 @@ class NotUnderstood(Exception):
 
 
 class Typed:
-    """One caller at a time; after his line listens he says ten seconds of a tone pattern, and he stays until `bye`."""
+    """Callers who say ten seconds of a tone pattern and stay; keys and `bye` are those of the latest who is there."""
 
     def __init__(self, platform: Platform) -> None:
-        self._platform, self._leg = platform, ""
+        self._platform = platform
+        self._legs: list[str] = []
 
     def take(self, line: str) -> Input | None:
         """Do what a line says; return what the caller does on the phone, None when that is nothing.
@@ -32,11 +33,13 @@ class Typed:
         """
         text = re.sub(r"[\s+().-]", "", line).lower()
         if re.fullmatch(r"\d{7,15}", text):
-            self._leg = self._platform.call_in(text, CALLER, behaviour=Behaviour(voice=sample_voice(VOICE_SECONDS)))
+            caller = Behaviour(voice=sample_voice(VOICE_SECONDS))
+            self._legs.append(self._platform.call_in(text, CALLER, behaviour=caller))
             return None
         if text != BYE and not re.fullmatch(r"[\d*#]{1,6}", text):
             raise NotUnderstood(f"expected a number, keys or {BYE}, got {line.strip()!r}. {HINT}")
-        leg = self._platform.legs.get(self._leg)
-        if leg is None or leg.ended is not None:
+        self._legs = [uuid for uuid in self._legs if uuid in self._platform.legs]
+        leg = next((uuid for uuid in reversed(self._legs) if self._platform.legs[uuid].ended is None), "")
+        if not leg:
             raise NotUnderstood(f"nobody is on the phone. {HINT}")
-        return HangUp(leg.uuid) if text == BYE else Pressed(leg.uuid, text)
+        return HangUp(leg) if text == BYE else Pressed(leg, text)

@@ -48,7 +48,10 @@ class Account:
     def token(self) -> str:
         """Return a fresh token (RS256). Raises VonageError without a usable private key."""
         if not self.private_key:
-            raise VonageError("no private key is configured for the application, so calls cannot be controlled")
+            raise VonageError(
+                "no private key is configured for the application, so calls cannot be placed or controlled: "
+                "its page in the admin names the variable that holds one"
+            )
         now = int(time.time())
         claims = {"application_id": self.application_id, "iat": now, "exp": now + TOKEN_SECONDS}
         try:

@@ -45,13 +45,13 @@ def test_an_example_is_met(path: Path) -> None:
     [
         ({}, "calls: Field required"),
         ({"calls": []}, "calls: List should have at least 1 item"),
-        ({"calls": [{"to": TO, "form": FROM}]}, "calls.1.form: Extra inputs are not permitted, got '447700900123'"),
+        ({"calls": [{"to": TO, "form": FROM}]}, "calls.1.form: there is no such member, got '447700900123'"),
         ({"calls": [{}]}, "calls.1: expected either `to` or `create`"),
         ({"calls": [{"to": TO, "do": [{"at": 1}]}]}, "calls.1.do.1: expected one of press, say, tone, hang up; got 0"),
         ({"calls": [{"to": TO, "do": [{"press": "x"}]}]}, "calls.1.do.1.press: Value error, expected keys of"),
         ({"calls": [{"to": TO, "do": [{"say": "no.wav"}]}]}, "say: no.wav:"),
         ({"calls": [{"to": TO}], "people": {FRIEND: "asleep"}}, f"people.{FRIEND}: expected one of machine, never"),
-        ({"calls": [{"to": TO}], "knobs": {"bufer": 1}}, "knobs: expected some of ncco_after_ws"),
+        ({"calls": [{"to": TO}], "knobs": {"bufer": 1}}, "knobs: expected one of ncco_after_ws"),
         ({"calls": [{"to": TO}], "knobs": {"buffer": "big"}}, "knobs.buffer: Input should be a valid integer"),
         ({"calls": [{"to": TO}], "faults": ["rain"]}, "expected one of answer-fails"),
         ({"calls": [{"to": TO}], "faults": ["event-twice@2"]}, "expected event-twice without seconds"),
@@ -237,7 +237,7 @@ def test_signed_webhooks_carry_a_token() -> None:
 
 
 def test_a_rehearsal_needs_replies_and_an_end() -> None:
-    with pytest.raises(ScenarioError, match="expected `server`"):
+    with pytest.raises(ScenarioError, match="the scenario has no `server`"):
         rehearse(parse({"calls": [{"to": TO}]}, Path()))
     with pytest.raises(ScenarioError, match=r"server\.socket: expected one of echo"):
         play(server={"answer": ECHO, "socket": "sings"})

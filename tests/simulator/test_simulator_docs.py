@@ -36,3 +36,11 @@ def test_every_member_and_expectation_of_a_scenario_is_named() -> None:
 def test_the_example_is_a_scenario() -> None:
     example = PAGE.partition("```yaml\n")[2].partition("```")[0]
     assert len(parse(yaml.safe_load(example), Path()).expect) == 4
+
+
+def test_what_stands_beside_the_calls_is_understood() -> None:
+    beside = yaml.safe_load(PAGE.split("```yaml\n")[2].partition("```")[0])
+    found = parse({"calls": [{"to": "447700900001"}], **beside}, Path())
+    assert set(found.people) == {"447700900222", "447700900333"}
+    assert (found.knobs.ncco_after_ws, found.knobs.buffer) == ("immediate", 1024)
+    assert [each.name for each in found.faults] == ["event-twice", "socket-dies"]

@@ -33,6 +33,19 @@ def test_a_number_is_called_keys_are_pressed_and_bye_hangs_up() -> None:
         typed.take("1")
 
 
+def test_keys_are_those_of_the_latest_caller_who_is_there() -> None:
+    world = World([{"action": "conversation", "name": "room"}])
+    typed = Typed(world.platform)
+    for _ in range(2):
+        typed.take(NUMBER)
+    first, second = world.platform.legs
+    world.go(until=2.0)
+    assert typed.take("1") == Pressed(second, "1")
+    world.tell(2.5, HangUp(second))
+    world.go(until=3.0)
+    assert typed.take("bye") == HangUp(first)
+
+
 @pytest.mark.parametrize("line", ["hello", "12345678901234567890", "A", "1234*#0"])
 def test_what_is_neither_a_number_nor_keys_is_told(line: str) -> None:
     with pytest.raises(NotUnderstood, match="expected a number, keys or bye, got"):
@@ -40,7 +53,7 @@ def test_what_is_neither_a_number_nor_keys_is_told(line: str) -> None:
 
 
 def test_nobody_to_press_for() -> None:
-    with pytest.raises(NotUnderstood, match="Type 447700900001 to call it"):
+    with pytest.raises(NotUnderstood, match="Type a number, such as 447700900001, to call it"):
         Typed(World().platform).take("bye")
 
 

@@ -48,12 +48,12 @@ Fake Vonage at {url}, in front of {server}, until Ctrl-C.
 
   The environment of the server, of the worker and of manage.py:
 {exports}
-  In the admin, the application {application}:
+  In the admin, the application {application} (its key is read from the file that {variable}_FILE names):
     API host              {url}
     Private key variable  {variable}
   Numbers that reach it   {numbers}
-  Then, for example       python manage.py place_call --flow Menu --to 447700900222
-                          python manage.py vonage check
+  Then, for example       .venv/bin/python manage.py place_call --flow Echo --to 447700900222
+                          .venv/bin/python manage.py vonage check
   Or here: a number and Enter calls it from {caller}; then keys, such as 1 or 42#; then bye.
 """
 
@@ -95,7 +95,7 @@ class Command(BaseCommand):
         logging.getLogger("httpx2").setLevel(logging.WARNING)
         certificate = Certificate() if tls else None
         try:
-            check_address(HOST, port)
+            check_address(HOST, port, "--port ")
             fake = _fake(certificate, **options)
             asyncio.run(_run(fake, port, lambda: self._tell(fake, options)))
         except (CannotListen, NotKept) as error:
@@ -252,6 +252,6 @@ def _knob(text: str) -> tuple[str, Any]:
             given = json.loads(value)
             knobs({name: given})
         except (ValueError, ScenarioError):
-            raise ArgumentTypeError(str(as_a_word)) from None
+            raise ArgumentTypeError(str(as_a_word).removeprefix("knobs: ")) from None
         return name, given
     return name, value

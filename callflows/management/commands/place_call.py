@@ -46,9 +46,12 @@ class Command(BaseCommand):
         self.stdout.write(f"Vonage calls {call.called}{sender}: call {call.pk}, leg {call.uuid}.")
         self.stdout.write(f"Who answers meets the flow {order.flow}, {order.flow.live}.")
         if options["watch"]:
-            for told in _watched(call):
-                self.stdout.write(told)
-                self.stdout.flush()
+            try:
+                for told in _watched(call):
+                    self.stdout.write(told)
+                    self.stdout.flush()
+            except KeyboardInterrupt:
+                self.stdout.write("\nThe call goes on.")
 
 
 def _order(options: dict[str, Any]) -> Order:

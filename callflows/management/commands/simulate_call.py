@@ -89,7 +89,7 @@ class Command(BaseCommand):
             if not result.ok:
                 sys.exit(1)
         elif not result.ok:
-            raise CommandError("\n".join(result.refusals) if scenario.expect else "; ".join(result.refusals))
+            raise CommandError(("\n" if scenario.expect else "; ").join(dict.fromkeys(result.refusals)))
         else:
             self._tell(result, scenario)
 

@@ -18,6 +18,9 @@ from callflows.simulator.rest.server import Certificate, Server
 from callflows.simulator.rest.store import Store
 from callflows.simulator.typed import NotUnderstood, Typed
 
+# How long the last events may take at the end.
+END_SECONDS = 3.0
+
 
 @dataclass(eq=False)
 class Fake:
@@ -51,10 +54,21 @@ class Fake:
         self._prepare_pair()
         if ready:
             ready(self)
+        ended = asyncio.Event()
+        ending = asyncio.ensure_future(self._end(stop, ended))
         try:
-            await self._driver.run(stop)
+            await self._driver.run(ended)
         finally:
+            ending.cancel()
             await self._server.stop()
+
+    async def _end(self, stop: asyncio.Event, ended: asyncio.Event) -> None:
+        """Let everybody hang up once ``stop`` is set, and the server hear of it."""
+        assert self._driver is not None
+        await stop.wait()
+        self._driver.finish()
+        await asyncio.sleep(END_SECONDS)
+        ended.set()
 
     def type(self, line: str) -> None:
         """Let the caller at the terminal do what a line says."""

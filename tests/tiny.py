@@ -1,6 +1,6 @@
 """Knows a small ASGI application, to try the servers with: `python -m tests.tiny daphne PORT [stuck] [quick]`.
 
-"quick" asks silent clients for a pong after a second, and waits another one for it.
+"quick" asks silent clients for a pong after a second, and waits two more for it.
 
 /slow answers after a second; a socket echoes; a socket at /flood sends without end. Each tells what befell it.
 """
@@ -79,7 +79,7 @@ def main() -> None:
     peers["STUCK_SECONDS"] = 1
     if "quick" in sys.argv:
         for each in (peers, vars(server)):
-            each |= {"PING_SECONDS": 1, "PONG_SECONDS": 1}
+            each |= {"PING_SECONDS": 1, "PONG_SECONDS": 2}
     server.run(with_access_log(application), "127.0.0.1", int(sys.argv[2]), drain, 5)
 
 

@@ -20,7 +20,8 @@ HEAD = """# Performance
 
 Written by `.venv/bin/python -m benchmarks --docs`, from one run on one machine; `make bench` measures yours. What each
 figure means, and how it is measured, stands in [benchmarks/README.md](../benchmarks/README.md). Compare ratios, not
-figures, between machines. What an echo costs, and what was tried: [decision 11](decisions/0011-a-short-way-for-audio.md).
+figures, between machines. What an echo costs, and what was tried to make it less:
+[decision 11](decisions/0011-a-short-way-for-audio.md).
 """
 
 

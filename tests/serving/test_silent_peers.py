@@ -19,7 +19,7 @@ SERVERS = ("daphne", "uvicorn")
 
 @pytest.fixture(scope="module", params=SERVERS)
 def process(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
-    """A server that asks for a pong after a second without a frame, and waits another one."""
+    """A server that asks for a pong after a second without a frame, and waits two more."""
     home: Path = tmp_path_factory.mktemp("silent")
     deployment, port = Deployment(home), free_port()
     started = deployment.start(["-m", "tests.tiny", request.param, str(port), "quick"], {}, port)
@@ -75,7 +75,7 @@ async def test_client_that_speaks_is_not_ended_for_want_of_pongs(process: Proces
     async with peer(process) as one:
         begun = asyncio.get_running_loop().time()
         number = 0
-        # Three times as long as a silent one lives.
+        # Twice as long as a silent one lives.
         while asyncio.get_running_loop().time() < begun + 6:
             number += 1
             await one.echo(number)

@@ -17,7 +17,10 @@ from tests.simulator.world import CALLEE, NUMBER, PAYLOADS, World, payload
 OLD = Knobs(payload_generation="2020")
 NEW = Knobs(detail_generation="carrier_timeout")
 # What no fake needs to send: an action that is gone, and a status that does not exist.
-LEFT_OUT = {"payment_legacy", "future_unknown_status"}
+LEFT_OUT = {
+    "payment_legacy": "of the action `pay`, which Vonage is removing: the fake refuses it",
+    "future_unknown_status": "a status that does not exist yet, for those who read events",
+}
 # Ids, times and sizes.
 ASIDE = {
     *("uuid", "call_uuid", "conversation_uuid", "conversation_uuid_from", "conversation_uuid_to", "timestamp"),

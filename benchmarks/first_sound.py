@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 
 from benchmarks.harness.bench import Aim, Bench, main, scene, value, wrong
 from benchmarks.harness.content import LONG, LONG_SECONDS, SHORT, SHORT_SECONDS
@@ -39,8 +40,8 @@ def run(bench: Bench) -> None:
         bench.runs.clear()
         for others, most in CASES:
             bench.tried(
-                lambda: measure(bench, server, others),  # noqa: B023  (called at once)
-                lambda report: aims(report, others, most),  # noqa: B023  (called at once)
+                partial(measure, bench, server, others),
+                partial(aims, others=others, most=most),
             )
 
 

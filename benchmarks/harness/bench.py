@@ -6,7 +6,6 @@ import argparse
 import json
 import math
 import signal
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +16,7 @@ from typing import Any
 
 from benchmarks.echo import GENERATOR_LATENESS, GENERATOR_SHARE, OTHERS_SHARE, allow_many_sockets, machine
 from benchmarks.harness.scenes import Report, Scene
-from benchmarks.harness.servers import BASE_DIR, BenchError, Cores, Server, Site, kept_on, new_site
+from benchmarks.harness.servers import BenchError, Cores, Server, Site, new_site, reported
 
 MOST_LINES = 400
 # The guard against an overloaded worker would refuse calls that are to be measured.
@@ -59,21 +58,9 @@ class Bench:
 
     def play(self, server: Server, label: str, scene: Scene) -> Report:
         """Play a scene from a process on the other core; keep and print what everybody used."""
-        done = subprocess.run(
-            [sys.executable, "-m", "benchmarks.harness.scenes"],
-            cwd=BASE_DIR,
-            env=self.site.environment,
-            input=json.dumps(asdict(scene)),
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=scene.seconds + OVERHEAD_SECONDS,
-            preexec_fn=kept_on(self.cores.generator),
-        )
-        if done.returncode:
-            raise BenchError(f"{done.stderr.strip()[-2000:]}\nThe server said:\n{server.said()}")
-        server.wait_until_idle()
-        report = Report(**json.loads(done.stdout))
+        command, seconds = [sys.executable, "-m", "benchmarks.harness.scenes"], scene.seconds + OVERHEAD_SECONDS
+        plan = json.dumps(asdict(scene))
+        report = Report(**reported(command, plan, self.site, server, self.cores, seconds))
         self.runs.append({"label": label, "unused": "", **asdict(report)})
         return report
 

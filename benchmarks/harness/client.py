@@ -8,6 +8,7 @@ import json
 import math
 import random
 import time
+from abc import ABC, abstractmethod
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -66,7 +67,7 @@ class Timings:
     since_sent: array[float] = field(default_factory=lambda: array("d"))
 
 
-class Socket(asyncio.Protocol):
+class Socket(asyncio.Protocol, ABC):
     """A client's end of one socket: opens it, then calls `begin`, and `take` for each message that comes."""
 
     def __init__(self, host: str, path: str) -> None:
@@ -106,9 +107,9 @@ class Socket(asyncio.Protocol):
         self.begin()
         return True
 
+    @abstractmethod
     def begin(self) -> None:
         """Send the first messages."""
-        raise NotImplementedError
 
     def take(self, opcode: int, payload: bytes, now: float) -> None:
         if opcode == CLOSE:

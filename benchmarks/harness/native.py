@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 from pathlib import Path
 
 from benchmarks.harness import servers
-from benchmarks.harness.load import CLOSE_SECONDS, GRACE_SECONDS, OPEN_SECONDS, Report
-from benchmarks.harness.servers import BenchError, Cores, Server, Site, kept_on
+from benchmarks.harness.load import Report
+from benchmarks.harness.servers import BenchError, Cores, Server, Site
 
 SOURCE = Path(__file__).parent / "load.c"
 # What one core has in it: the one in C at two thirds of it, Python's at nine tenths.
@@ -37,16 +36,5 @@ def measure(
     if program is None:
         return servers.measure(site, server, cores, calls, seconds, discard)
     plan = [f"{server.port} {server.process.pid} {seconds} {discard} {calls}", *server.paths(calls)]
-    done = subprocess.run(
-        [program],
-        input="\n".join(plan) + "\n",
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=OPEN_SECONDS + seconds + GRACE_SECONDS + CLOSE_SECONDS + 30,
-        preexec_fn=kept_on(cores.generator),
-    )
-    if done.returncode:
-        raise BenchError(f"{done.stderr.strip()[-2000:]}\nThe server said:\n{server.said()}")
-    server.wait_until_idle()
-    return Report(**json.loads(done.stdout))
+    text = "\n".join(plan) + "\n"
+    return Report(**servers.reported([program], text, site, server, cores, servers.load_seconds(seconds)))

@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import ParamSpec
 
 from callflows.audio.format import FRAME_SECONDS, FRAMES_PER_SECOND, Format
 from callflows.audio.lag import Lag
@@ -22,6 +23,8 @@ from callflows.audio.timing import Timing
 from callflows.sockets.line import Line
 from callflows.sockets.recorder import WRITE_SECONDS, Files
 from callflows.wire.events import Audio
+
+P = ParamSpec("P")
 
 SECONDS = 120
 ROUNDS = 5
@@ -62,11 +65,11 @@ def _round(rate: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory(prefix="callflows-bench-") as folder:
         files = Files(Path(folder) / "call.wav", rate)
         for first in range(0, frames, PIECE):
-            costs["turn"] += _cost(lambda: _speak(tracks, pcm, first))  # noqa: B023  (called at once)
+            costs["turn"] += _cost(_speak, tracks, pcm, first)
             now = (first + PIECE) * FRAME_SECONDS
             blocks: list[bytes] = []
-            costs["piece"] += _cost(lambda: blocks.extend(tracks.blocks(now)))  # noqa: B023  (called at once)
-            costs["disk"] += _cost(lambda: files.write(blocks, timing, now, False))  # noqa: B023  (called at once)
+            costs["piece"] += _cost(_take, tracks, blocks, now)
+            costs["disk"] += _cost(files.write, blocks, timing, now, False)
         files.close()
     costs = {name: cost / frames for name, cost in costs.items()}
     return {**costs, "all": sum(costs.values()), "echo": _echo(fmt, pcm)}
@@ -77,6 +80,10 @@ def _speak(tracks: TwoTracks, pcm: bytes, first: int) -> None:
         now = number * FRAME_SECONDS
         tracks.heard(pcm, now)
         tracks.played(pcm, 50.0, now)
+
+
+def _take(tracks: TwoTracks, blocks: list[bytes], now: float) -> None:
+    blocks.extend(tracks.blocks(now))
 
 
 def _echo(fmt: Format, pcm: bytes) -> float:
@@ -97,10 +104,10 @@ def _echo(fmt: Format, pcm: bytes) -> float:
     return asyncio.run(run())
 
 
-def _cost(work: Callable[[], object]) -> float:
+def _cost(work: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> float:
     """Return the microseconds of CPU that ``work`` takes in this thread."""
     begun = time.thread_time()
-    work()
+    work(*args, **kwargs)
     return (time.thread_time() - begun) * 1e6
 
 

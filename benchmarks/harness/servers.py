@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -135,6 +135,7 @@ class Server:
             connection.request("GET", "/healthz")
             return connection.getresponse().status == 200
         except OSError:
+            # It does not listen yet: not a hundred questions in a millisecond.
             time.sleep(0.05)
             return False
         finally:
@@ -192,19 +193,33 @@ def started(site: Site, name: str, command: list[str], core: int, asks: bool) ->
 
 def measure(site: Site, server: Server, cores: Cores, calls: int, seconds: float, discard: float) -> Report:
     """Put so many calls on the server from a process on the other core; return what that one reports."""
-    plan = Plan(server.port, server.process.pid, server.paths(calls), seconds, discard)
+    plan = json.dumps(asdict(Plan(server.port, server.process.pid, server.paths(calls), seconds, discard)))
+    command = [sys.executable, "-m", "benchmarks.harness.load"]
+    return Report(**reported(command, plan, site, server, cores, load_seconds(seconds)))
+
+
+def load_seconds(seconds: float) -> float:
+    """Return how long a load may take that measures for so many seconds."""
+    return OPEN_SECONDS + seconds + GRACE_SECONDS + CLOSE_SECONDS + 30
+
+
+def reported(
+    command: Sequence[str | Path], plan: str, site: Site, server: Server, cores: Cores, seconds: float
+) -> dict[str, Any]:
+    """Run a load on the other core, at most so long; return the object that it prints, once the server is idle."""
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.harness.load"],
+        command,
         cwd=BASE_DIR,
         env=site.environment,
-        input=json.dumps(asdict(plan)),
+        input=plan,
         capture_output=True,
         text=True,
         check=False,
-        timeout=OPEN_SECONDS + seconds + GRACE_SECONDS + CLOSE_SECONDS + 30,
+        timeout=seconds,
         preexec_fn=kept_on(cores.generator),
     )
     if done.returncode:
         raise BenchError(f"{done.stderr.strip()[-2000:]}\nThe server said:\n{server.said()}")
     server.wait_until_idle()
-    return Report(**json.loads(done.stdout))
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found

@@ -12,12 +12,12 @@ from twisted.internet import asyncioreactor
 asyncioreactor.install(uvloop.new_event_loop())  # type: ignore[no-untyped-call]  # Twisted's types end here
 
 from channels.generic.websocket import AsyncWebsocketConsumer  # noqa: E402  (after the reactor, see above)
-from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
-from daphne.endpoints import build_endpoint_description_strings  # noqa: E402
-from daphne.server import Server  # noqa: E402
-from django.urls import re_path  # noqa: E402
+from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402  (after the reactor)
+from daphne.endpoints import build_endpoint_description_strings  # noqa: E402  (after the reactor)
+from daphne.server import Server  # noqa: E402  (after the reactor)
+from django.urls import re_path  # noqa: E402  (after the reactor)
 
-from project.asgi import http  # noqa: E402
+from project.asgi import http  # noqa: E402  (after the reactor)
 
 
 class Echo(AsyncWebsocketConsumer):

@@ -24,6 +24,14 @@ PING_SECONDS = 15
 PONG_SECONDS = 13
 # Bytes in one message of a peer: Vonage's audio messages have at most 960, its texts a few hundred.
 MESSAGE_BYTES = 1024 * 1024
+# Unsent frames above which new audio is dropped: 2 s.
+UNSENT_FRAMES = 100
+# Bytes of the kernel's own buffer, which it doubles; left alone it grows to 4 MB, which are two minutes of audio.
+KERNEL_BYTES = 32 * 1024
+# Seconds of a peer reading nothing, or too little, after which its connection is ended.
+STUCK_SECONDS = 10
+# Messages that may wait for the application, 10 s of audio; then nothing more is read until it has taken half of them.
+WAITING = 500
 
 
 class CannotListen(OSError):

@@ -11,22 +11,14 @@ from typing import Any
 from daphne.ws_protocol import WebSocketProtocol
 from twisted.internet import tcp
 
-from callflows.serving import PING_SECONDS, PONG_SECONDS, Message
+from callflows.serving import KERNEL_BYTES, PING_SECONDS, PONG_SECONDS, STUCK_SECONDS, UNSENT_FRAMES, WAITING, Message
 from callflows.serving.frames import HEADS, SIZES, take
 from callflows.serving.inbox import Inbox
 
 log = logging.getLogger(__name__)
 
-# Unsent frames above which new audio is dropped: 2 s.
-UNSENT_FRAMES = 100
-# Bytes of the kernel's own buffer, which it doubles; left alone it grows to 4 MB, which are two minutes of audio.
-KERNEL_BYTES = 32 * 1024
-# Seconds of a peer reading nothing, or too little, after which its connection is ended.
-STUCK_SECONDS = 10
 # Read at one time: a hundred frames of a peer that catches up.
 READ_BYTES = 64 * 1024
-# Messages that may wait for the application, 10 s of audio; then nothing more is read until it has taken half of them.
-WAITING = 500
 
 
 class Socket(WebSocketProtocol):  # type: ignore[misc]  # daphne has no types

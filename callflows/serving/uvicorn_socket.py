@@ -9,19 +9,11 @@ from typing import Any
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.http11 import Request
 
-from callflows.serving import PING_SECONDS, PONG_SECONDS
+from callflows.serving import KERNEL_BYTES, PING_SECONDS, PONG_SECONDS, STUCK_SECONDS, UNSENT_FRAMES, WAITING
 from callflows.serving.boundaries import Boundaries
 from callflows.serving.frames import BEFORE, HEADS, take
 from callflows.serving.inbox import Inbox
 
-# Unsent frames above which new audio is dropped: 2 s.
-UNSENT_FRAMES = 100
-# Bytes of the kernel's own buffer, which it doubles; left alone it grows to 4 MB, which are two minutes of audio.
-KERNEL_BYTES = 32 * 1024
-# Seconds of a peer reading nothing, or too little, after which its connection is ended.
-STUCK_SECONDS = 10
-# Messages that may wait for the application, 10 s of audio; then nothing more is read until it has taken half of them.
-WAITING = 500
 # Uvicorn makes applications wait above this many unsent bytes; ours must never: it drops instead.
 NEVER_WAIT = 1 << 30
 

@@ -9,7 +9,7 @@ from callflows.simulator import events
 from callflows.simulator.account import Hook
 from callflows.simulator.conversation import Conversation, Member
 from callflows.simulator.delivery import Document
-from callflows.simulator.dialling import Detection, detect, join, leg_to, press_answer, ring
+from callflows.simulator.dialling import Detection, detect, join, leg_to, press_keys, ring
 from callflows.simulator.legs import Leg
 from callflows.simulator.lines import PartyLine, SocketLine
 from callflows.simulator.mixing import Player
@@ -97,7 +97,7 @@ async def _prepared(call: Call, action: Action, leg: Leg) -> None:
     elif detection:
         leg.scripts.append(call.platform.scripts.start(detect(call, leg, detection), call.group))
     if leg.ended is None and (keys := leg.endpoint.get("dtmfAnswer")):
-        await press_answer(leg, str(keys))
+        await press_keys(leg, str(keys))
     if leg.ended is None and (whisper := leg.endpoint.get("onAnswer")):
         await _whisper(call, leg, whisper)
 

@@ -37,9 +37,9 @@ _OUTCOMES: dict[str, tuple[str, str, int, bool]] = {
     "internal error": ("failed", "internal_error", 500, False),
 }
 _BEEP_SECONDS = 45
-# A `p` in dtmfAnswer, and the length of a key there.
+# A `p` among keys that are sent, and the length of a key in dtmfAnswer.
 _PAUSE_SECONDS = 0.5
-_KEY_SECONDS = 0.1
+ANSWER_KEY_SECONDS = 0.1
 
 
 def address(endpoint: Options) -> str:
@@ -166,14 +166,12 @@ def join(call: Call, leg: Leg, member: Member | None = None) -> None:
         call.leg.room.enter(member or Member(leg))
 
 
-async def press_answer(leg: Leg, keys: str) -> None:
-    """Press the keys of `dtmfAnswer` once it is answered; p waits 500 ms."""
+async def press_keys(leg: Leg, keys: str, key_seconds: float = ANSWER_KEY_SECONDS) -> None:
+    """Press keys towards a leg, one after the other; p waits 500 ms."""
     for key in keys:
-        if key == "p":
-            await Wait(leg.call.now + _PAUSE_SECONDS)
-        elif leg.line is not None:
+        if key != "p" and leg.line is not None:
             leg.line.press(key)
-            await Wait(leg.call.now + _KEY_SECONDS)
+        await Wait(leg.call.now + (_PAUSE_SECONDS if key == "p" else key_seconds))
 
 
 @dataclass(frozen=True, slots=True)

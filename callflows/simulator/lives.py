@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from callflows.simulator.account import Application, Hook
 from callflows.simulator.call import Call
-from callflows.simulator.dialling import Detection, address, detect, press_answer, ring
+from callflows.simulator.dialling import Detection, address, detect, press_keys, ring
 from callflows.simulator.legs import Leg
 from callflows.simulator.mixing import Clip, Player
 from callflows.simulator.options import number
@@ -24,8 +24,8 @@ Body = Mapping[str, Any]
 _RINGING_SECONDS, _LENGTH_SECONDS = 60, 7200
 _ANSWER_SECONDS, _EVENT_SECONDS = 5.0, 10.0
 MOST_REFUSALS = 1000
-# A key that REST presses, and a `p`.
-_KEY_SECONDS, _PAUSE_SECONDS = 0.3, 0.5
+# How long a key is that REST presses.
+REST_KEY_SECONDS = 0.3
 
 
 def more_of(kind: str, headers: Mapping[str, str], custom_data: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -90,7 +90,7 @@ async def outbound(call: Call, body: Body) -> None:
     elif detection:
         leg.scripts.append(call.platform.scripts.start(detect(call, leg, detection), call.group))
     if keys := leg.endpoint.get("dtmfAnswer"):
-        await press_answer(leg, str(keys))
+        await press_keys(leg, str(keys))
     if leg.ended is None:
         await call.run(await _document(call, body))
 
@@ -155,14 +155,6 @@ def stop(leg: Leg, name: str) -> None:
     for player in leg.own:
         if player.name == name:
             player.stop()
-
-
-async def press_keys(leg: Leg, digits: str) -> None:
-    """Press keys towards a leg, one after the other."""
-    for key in digits:
-        if key != "p" and leg.line is not None:
-            leg.line.press(key)
-        await Wait(leg.call.now + (_PAUSE_SECONDS if key == "p" else _KEY_SECONDS))
 
 
 def _play(leg: Leg, name: str, clip: Clip, options: Body) -> None:

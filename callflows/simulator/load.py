@@ -12,16 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from callflows.simulator.account import Account, Application
+from callflows.simulator.account import Application
 from callflows.simulator.effects import Effect, Fetch, Fetched, Input, Note, NotFetched, Opened, Received
 from callflows.simulator.expectation import Came
-from callflows.simulator.knobs import Knobs
 from callflows.simulator.legs import Leg
 from callflows.simulator.platform import NotPossible
 from callflows.simulator.scenario import Incoming, Scenario
 from callflows.simulator.scenario_checks import check
 from callflows.simulator.scenario_play import Seen, Signing, blamed, place_on, set_up
-from callflows.simulator.stage import Fault, Page, Stage
+from callflows.simulator.stage import Stage
 
 # Our own work is this late before the numbers say more about us than about the server: one frame.
 LATE_SECONDS = 0.02
@@ -53,16 +52,8 @@ class Numbers:
 class Measured(Stage):
     """A stage that measures its server: answers, first sounds, the spacing of frames, and its own lateness."""
 
-    def __init__(
-        self,
-        began: datetime,
-        knobs: Knobs | None = None,
-        *,
-        account: Account | None = None,
-        faults: tuple[Fault, ...] = (),
-        pages: dict[str, Page] | None = None,
-    ) -> None:
-        super().__init__(began, knobs, account=account, faults=faults, pages=pages)
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
         self.numbers = Numbers()
         self._asking: dict[int, float] = {}
         self._opened: dict[str, float] = {}

@@ -12,6 +12,7 @@ from callflows.simulator import lives
 from callflows.simulator.account import Account
 from callflows.simulator.call import Call
 from callflows.simulator.conversation import Conversation, Member
+from callflows.simulator.dialling import press_keys
 from callflows.simulator.effects import (
     Closed,
     Effect,
@@ -253,7 +254,7 @@ class Platform:
     def dtmf(self, uuid: str, digits: str) -> None:
         """Send keys to a leg: its party hears tones, its socket gets messages."""
         leg = self.alive(uuid)
-        leg.scripts.append(self.scripts.start(lives.press_keys(leg, digits), leg.call.group))
+        leg.scripts.append(self.scripts.start(press_keys(leg, digits, lives.REST_KEY_SECONDS), leg.call.group))
 
     def subscribe_dtmf(self, uuid: str, event_url: str) -> None:
         """Send the keys of a leg's asynchronous input to an address."""

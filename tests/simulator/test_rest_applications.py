@@ -16,11 +16,6 @@ ONE = f"{ALL}/{APPLICATION}"
 HOOK = {"address": "https://calls.example.com/webhooks/answer", "http_method": "POST"}
 
 
-@pytest.fixture
-def world() -> World:
-    return World()
-
-
 def voice(**members: Any) -> dict[str, Any]:
     return {"name": "Front desk", "capabilities": {"voice": members}}
 

@@ -16,18 +16,6 @@ CALL = f"/v1/calls/{LEG}"
 DEFAULTS = {"length_timer": 7200, "ringing_timer": 60}
 
 
-@pytest.fixture
-def world() -> World:
-    return World()
-
-
-@pytest.fixture
-def live(world: World) -> World:
-    """With one leg, answered."""
-    world.platform.add()
-    return world
-
-
 # Read
 
 

@@ -16,11 +16,6 @@ FAILED = (420, payload("numbers/error_420_method_failed"))
 DONE = (200, payload("numbers/success_200"))
 
 
-@pytest.fixture
-def world() -> World:
-    return World()
-
-
 def post(world: World, what: str, **members: str) -> tuple[int, Any]:
     reply = world.manage("POST", f"/number/{what}", urlencode({"country": "GB", **members}).encode())
     return reply.status, reply.json()

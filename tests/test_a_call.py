@@ -16,10 +16,11 @@ import pytest
 from callflows.audio.format import Format
 from callflows.audio.tones import melody, spectrum_peak
 from callflows.simulator.caller import Caller, Press
-from callflows.simulator.driver import Watch, place
+from callflows.simulator.driver import Watch
 from callflows.simulator.effects import Heard
 from callflows.simulator.result import Result
 from callflows.simulator.sound import sample_voice
+from tests.placing import place
 from tests.services import BASE_DIR, Deployment, Process, free_port, redis_server, rows, wait_until
 
 CALLER = "447700900123"

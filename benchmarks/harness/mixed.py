@@ -122,7 +122,7 @@ async def one_call(kind: str, voice: Voice, server: str, chance: random.Random, 
     platform.account.applications[APPLICATION] = application(server, "GET")
     # Only what comes back at the rate of the caller's own sound is the same frame by frame.
     ear, begun = Ear(kind == "echo"), time.monotonic()
-    driver = FragileDriver(platform, Dial(server), ear, keep=False)
+    driver = FragileDriver(platform, Dial(server), ear)
     driver.lost_by_network = chance.random() < LOST_SHARE
     identity = platform.call_in(caller.to, caller.from_, behaviour=behaviour_of(caller), application=APPLICATION)
     call = platform.legs[identity].call

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, TypeVar
@@ -17,8 +17,6 @@ import httpx2
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
-from callflows.simulator.account import APPLICATION, Method, application
-from callflows.simulator.caller import Caller
 from callflows.simulator.dial import Dial
 from callflows.simulator.effects import (
     Close,
@@ -40,11 +38,7 @@ from callflows.simulator.effects import (
     Send,
     Trouble,
 )
-from callflows.simulator.knobs import Knobs
-from callflows.simulator.party import behaviour_of
 from callflows.simulator.platform import Platform
-from callflows.simulator.result import Result
-from callflows.simulator.sound import Sound
 
 CONNECT_SECONDS = 1.0
 # What the server has not read may wait here, 7 minutes at 16 kHz, before its call stands still.
@@ -62,48 +56,6 @@ class NoServer(Exception):
 def _tls() -> ssl.SSLContext:
     """Return the certificates that we trust: reading them takes 25 to 60 ms, in which other calls would stand still."""
     return httpx2.create_ssl_context(trust_env=False)
-
-
-async def place(
-    caller: Caller,
-    server: str,
-    *,
-    public_url: str = "",
-    sockets: str = "",
-    method: Method = "GET",
-    knobs: Knobs | None = None,
-    watch: Watch | None = None,
-    hang_up: asyncio.Event | None = None,
-) -> Result:
-    """Place one call to the webhooks of ``server`` (http://127.0.0.1:8000) and return what came of it.
-
-    ``public_url`` and ``sockets`` are those of `Dial`.
-    ``watch`` is told of the timeline and of each 20 ms as they happen; setting ``hang_up`` makes the caller hang up.
-    Raises NoServer when nobody listens at ``server``.
-    """
-    await reach(server)
-    platform = Platform(datetime.now(UTC), knobs)
-    platform.account.applications[APPLICATION] = application(public_url or server, method)
-    driver = Driver(platform, Dial(server, public_url, sockets), watch or (lambda seen: None))
-    leg = platform.legs[
-        platform.call_in(caller.to, caller.from_, behaviour=behaviour_of(caller), application=APPLICATION)
-    ]
-    hanging = asyncio.ensure_future(driver.hang_up(hang_up or asyncio.Event()))
-    try:
-        await driver.run(asyncio.Event(), until_over=True)
-    finally:
-        hanging.cancel()
-    call, sound = leg.call, driver.sounds[leg.uuid]
-    return Result(
-        leg.uuid,
-        leg.conversation,
-        leg.status,
-        tuple(platform.refusals),
-        tuple(driver.timeline),
-        sound,
-        call.bad,
-        call.lost,
-    )
 
 
 async def reach(server: str) -> None:
@@ -126,15 +78,12 @@ async def reach(server: str) -> None:
 class Driver:
     """Runs a platform: tells the rules what happened and when, and does what they ask for.
 
-    ``sounds`` is what the parties heard, by leg; ``timeline`` all notes; long-running ones keep neither (``keep``).
+    ``watch`` is told of the timeline and of each 20 ms that a party hears, as they happen.
     """
 
     platform: Platform
     dial: Dial
     watch: Watch
-    keep: bool = True
-    sounds: defaultdict[str, Sound] = field(default_factory=lambda: defaultdict(Sound))
-    timeline: list[Note] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -178,15 +127,15 @@ class Driver:
         self._news.append((self._now(), news))
         self._woken.set()
 
-    async def hang_up(self, wanted: asyncio.Event) -> None:
-        """Let every party hang up once ``wanted`` is set."""
-        await wanted.wait()
-        self.tell(HangUp())
-
     def finish(self) -> None:
         """Let every party hang up, and end when that is over."""
         self._until_over = True
         self.tell(HangUp())
+
+    async def hang_up(self, wanted: asyncio.Event) -> None:
+        """Do so once ``wanted`` is set."""
+        await wanted.wait()
+        self.finish()
 
     async def _stopped(self, stop: asyncio.Event) -> None:
         await stop.wait()
@@ -217,15 +166,7 @@ class Driver:
             match effect:
                 case Send(leg, message):
                     await self._send(leg, message)
-                case Heard(pcm, rate, source, leg):
-                    if self.keep:
-                        self.sounds[leg].add(source, rate, pcm)
-                    self.watch(effect)
-                case Said():
-                    self.watch(effect)
-                case Note():
-                    if self.keep:
-                        self.timeline.append(effect)
+                case Heard() | Said() | Note():
                     self.watch(effect)
                 case Fetch():
                     self._start(self._fetch(effect))

@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from callflows.simulator.account import application
+from callflows.simulator.account import Method, application
 from callflows.simulator.dial import Dial
 from callflows.simulator.driver import Driver, reach
 from callflows.simulator.result import Result
 from callflows.simulator.scenario import Scenario
-from callflows.simulator.scenario_play import Method, Play, Seen
+from callflows.simulator.scenario_play import Play, Seen
 from callflows.simulator.sound import Sound
 
 
@@ -40,7 +40,7 @@ async def perform(
         play(what)
         watch(what)
 
-    driver = Driver(play.stage, Dial(server, public_url, sockets), seen, keep=False)
+    driver = Driver(play.stage, Dial(server, public_url, sockets), seen)
     hanging = asyncio.ensure_future(_hang_up(play, driver, hang_up or asyncio.Event()))
     try:
         await driver.run(asyncio.Event(), until_over=True)
@@ -52,7 +52,7 @@ async def perform(
 async def _hang_up(play: Play, driver: Driver, wanted: asyncio.Event) -> None:
     await wanted.wait()
     play.no_more_calls()
-    await driver.hang_up(wanted)
+    driver.finish()
 
 
 def result_of(play: Play) -> Result:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable
 from datetime import datetime
-from typing import Literal, TypeVar
+from typing import TypeVar
 
-from callflows.simulator.account import Account, Application, Number
+from callflows.simulator.account import APPLICATION, Account, Application, Number
 from callflows.simulator.effects import Heard, Note, Said
 from callflows.simulator.expectation import Came, Failure
 from callflows.simulator.faults import MARK, staged
@@ -17,10 +17,8 @@ from callflows.simulator.scenario_checks import check
 from callflows.simulator.sound import Sound
 from callflows.simulator.stage import Stage
 
-APPLICATION = "00000000-0000-4000-8000-000000000000"
 # Who calls when a `create` does not say it.
 SENDER = {"type": "phone", "number": "442079460000"}
-Method = Literal["GET", "POST"]
 # An API key and the secret that signs webhooks.
 Signing = tuple[str, str]
 Seen = Note | Heard | Said

@@ -17,9 +17,10 @@ from callflows.audio.files import wav_bytes
 from callflows.audio.format import Format
 from callflows.audio.tones import spectrum_peak, tone
 from callflows.simulator.caller import Caller, Press
-from callflows.simulator.driver import NoServer, place
+from callflows.simulator.driver import NoServer
 from callflows.simulator.effects import Note, Said
 from callflows.simulator.sound import Voice
+from tests.placing import place
 
 WIDE = Format(16000)
 TONE = Voice.of(tone(440, 0.5, 16000), 16000)

@@ -18,7 +18,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from callflows.serving import CannotListen, check_address
-from callflows.simulator.account import Account, Application, Number, plain_id
+from callflows.simulator.account import APPLICATION, Account, Application, Number, plain_id
 from callflows.simulator.dial import Dial
 from callflows.simulator.effects import Heard, Note, Said
 from callflows.simulator.party import Behaviour, Outcome
@@ -30,8 +30,7 @@ from callflows.simulator.scenario import ScenarioError, knobs
 from callflows.simulator.typed import CALLER
 
 PORT = 9000
-# The demo's application and numbers.
-APPLICATION = "00000000-0000-4000-8000-000000000000"
+# The demo's.
 NUMBERS = tuple(f"44770090000{place}" for place in range(1, 7))
 KEY_VARIABLE = "FAKE_VONAGE_KEY"
 # How often we look whether the terminal is ours again.

@@ -97,7 +97,7 @@ async def _loaded(plan: Plan, scenario: Scenario, server: str, method: Any, bar:
     signing = next(((key, secrets[0]) for key, secrets in settings.SIGNATURE_SECRETS.items()), None)
     app.document["capabilities"]["voice"]["signed_callbacks"] = signing is not None
     running = Load(plan, scenario, app, datetime.now(UTC), signing, bar)
-    driver = Driver(running.stage, Dial(server, settings.PUBLIC_URL), running, keep=False)
+    driver = Driver(running.stage, Dial(server, settings.PUBLIC_URL), running)
     loop = asyncio.get_running_loop()
 
     def interrupted() -> None:

@@ -48,7 +48,7 @@ class Fake:
 
     async def run(self, stop: asyncio.Event, port: int = 0, ready: Callable[[Fake], None] | None = None) -> None:
         """Answer and call until ``stop`` is set. Raises OSError when the port is taken."""
-        self._driver = Driver(self.platform, self.dial, self.watch, keep=False)
+        self._driver = Driver(self.platform, self.dial, self.watch)
         await self._server.start(port)
         self.platform.region_url = self.url
         self._prepare_pair()
@@ -65,8 +65,7 @@ class Fake:
     async def _end(self, stop: asyncio.Event, ended: asyncio.Event) -> None:
         """Let everybody hang up once ``stop`` is set, and the server hear of it."""
         assert self._driver is not None
-        await stop.wait()
-        self._driver.finish()
+        await self._driver.hang_up(stop)
         await asyncio.sleep(END_SECONDS)
         ended.set()
 

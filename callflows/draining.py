@@ -21,7 +21,7 @@ async def drain(seconds: float) -> None:
     Gives up after ``seconds``.
     """
     Draining.now = True
-    closing = [each.admission.line_id for each in OPEN if each.line]
+    closing = [each.socket.admission.line_id for each in OPEN if each.socket]
     await asyncio.gather(*(each.drain() for each in OPEN), return_exceptions=True)
     try:
         async with asyncio.timeout(seconds):

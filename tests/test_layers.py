@@ -35,13 +35,18 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "admission": ({"sockets", "models", "ncco", "payloads", "vonage", "control"}, DJANGO),
     "load": ({"audio"}, {"asyncio", "time", "django"}),
     "commanding": ({"live", "sockets"}, set()),
+    "peer": ({"serving.short_way", "sockets"}, {"time"}),
+    "open_socket": (
+        {"peer", "sockets", "wire", "live", "vonage", "threads", "admission", "commanding"},
+        {"asyncio"},
+    ),
     "consumers": (
         {"sockets", "wire", "audio", "models", "live", "vonage", "threads"}
-        | {"admission", "control", "refusing", "load", "commanding"},
+        | {"admission", "control", "refusing", "load", "peer", "open_socket"},
         DJANGO | {"asyncio", "time", "channels"},
     ),
     "draining": ({"admission", "consumers", "load"}, {"asyncio"}),
-    "serving": (set(), {"asyncio", "time", "daphne", "twisted", "uvicorn", "uvloop", "websockets"}),
+    "serving": (set(), {"asyncio", "time", "daphne", "twisted", "zope", "uvicorn", "uvloop", "websockets"}),
     # Its rules; what executes them stands below.
     "simulator": (
         {"audio", "ncco", "wire"},

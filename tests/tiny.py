@@ -2,7 +2,8 @@
 
 "quick" asks silent clients for a pong after a second, and waits two more for it.
 
-/slow answers after a second; a socket echoes; a socket at /flood sends without end. Each tells what befell it.
+/slow answers after a second; a socket echoes, at /short by the short way; one at /flood sends without end. Each tells
+what befell it.
 """
 
 from __future__ import annotations
@@ -14,13 +15,15 @@ import sys
 from importlib import import_module
 from typing import Any
 
+from callflows import serving
 from callflows.serving import with_access_log
+from callflows.serving.short_way import EXTENSION, ShortWay
 from project.logs import LineFormatter
 
 FRAME = b"x" * 640
 OPEN: set[Any] = set()
 CLOSED = asyncio.Event()
-PEERS: dict[str, Any] = {}
+PEERS: dict[str, ShortWay] = {}
 
 
 async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -29,13 +32,20 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
     else:
         await asyncio.sleep(1 if scope["path"] == "/slow" else 0)
         await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body", "body": json.dumps(PEERS).encode()})
+        await send({"type": "http.response.body", "body": json.dumps(peers()).encode()})
+
+
+def peers() -> dict[str, Any]:
+    """Return what the short ways tell of those who spoke last at each path."""
+    return {path: {"dropped": way.dropped, "ended": way.ended} for path, way in PEERS.items()}
 
 
 async def talk(scope: dict[str, Any], receive: Any, send: Any) -> None:
     await receive()
     await send({"type": "websocket.accept"})
-    PEERS[scope["path"]] = scope.get("callflows.peer", {})
+    way = PEERS[scope["path"]] = scope["extensions"][EXTENSION]
+    if scope["path"] == "/short":
+        way.begin(len(FRAME), way.send)
     OPEN.add(send)
     CLOSED.clear()
     flood = asyncio.create_task(flood_with(send)) if scope["path"] == "/flood" else None
@@ -75,11 +85,9 @@ def main() -> None:
     handler.setFormatter(LineFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     server = import_module(f"callflows.serving.on_{sys.argv[1]}")
-    peers = vars(sys.modules[f"callflows.serving.{sys.argv[1]}_socket"])
-    peers["STUCK_SECONDS"] = 1
+    serving.STUCK_SECONDS = 1
     if "quick" in sys.argv:
-        for each in (peers, vars(server)):
-            each |= {"PING_SECONDS": 1, "PONG_SECONDS": 2}
+        serving.PING_SECONDS, serving.PONG_SECONDS = 1, 2
     server.run(with_access_log(application), "127.0.0.1", int(sys.argv[2]), drain, 5)
 
 

@@ -10,8 +10,9 @@ from typing import cast
 
 import uvloop
 
-from callflows.serving.frames import HEADS, take
+from callflows.serving.frames import BEFORE, HEADS, MASKED, unmask
 
+KNOWN = {head: size for size, head in MASKED.items()}
 KEY = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
@@ -29,12 +30,10 @@ class Echo(asyncio.Protocol):
             self.shake(data)
             return
         data = self.begun + data
-        while True:
-            frames, data, _ = take(data)
-            for frame in frames:
-                self.transport.write(HEADS[len(frame)] + frame)
-            if data[:1] != b"\x81":
-                break
+        while (size := KNOWN.get(data[:4])) and len(data) >= BEFORE + size:
+            self.transport.write(HEADS[size] + unmask(data[BEFORE : BEFORE + size], data[4:BEFORE]))
+            data = data[BEFORE + size :]
+        if data[:1] == b"\x81":
             # The first message: a text of less than 126 bytes.
             data = data[6 + (data[1] & 0x7F) :]
         self.begun = data

@@ -1,7 +1,8 @@
-"""Knows what one frame costs between a server and its echo: our consumer, and beside it three lines that only answer.
+"""Knows what one frame costs between a server and its echo: our own code, without sockets and without the server.
 
-In one process, without sockets: both take their messages from our own inbox, which hands them over as servers do.
-Prints microseconds as JSON, for one call and for many in turn: with many, a frame waits for memory as well.
+In one process: frames are handed to a line as a server with the short way does it, by a plain call, and what is due
+comes back by a plain call. Prints microseconds as JSON, for one call and for many in turn: with many, a frame waits for
+memory as well.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ import gc
 import json
 import os
 import time
-from collections.abc import Awaitable, Callable
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import django
 import uvloop
@@ -20,17 +21,16 @@ import uvloop
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 django.setup()
 
-from callflows import consumers  # noqa: E402  (needs Django to be set up)
+from callflows.admission import Admission  # noqa: E402  (needs Django to be set up)
 from callflows.audio.format import FRAME_SECONDS, Format  # noqa: E402
-from callflows.serving.inbox import Inbox  # noqa: E402
+from callflows.open_socket import OpenSocket  # noqa: E402
+from callflows.peer import Peer  # noqa: E402
+from callflows.serving.short_way import EXTENSION, ShortWay  # noqa: E402
 from callflows.sockets.line import Line  # noqa: E402
 from callflows.wire.connection import Connection  # noqa: E402
-from callflows.wire.platform import first_message  # noqa: E402
 
 FORMAT = Format(16000)
 CALLS, FRAMES, RUNS = (1, 500), 20_000, 5
-Receive = Callable[[], Awaitable[Any]]
-Send = Callable[[Any], Awaitable[None]]
 
 
 class Time:
@@ -39,60 +39,59 @@ class Time:
     now = 1000.0
 
 
-async def answered(message: Any) -> None:
-    """What a server's ``send`` would be."""
+class Answers:
+    """A short way without a connection: it only counts what is sent."""
+
+    def __init__(self) -> None:
+        self.hear: Any = None
+        self.sent = 0
+
+    def send(self, frame: bytes) -> None:
+        self.sent += 1
+
+    def echo(self, frame: bytes) -> None:
+        """What an application does that only answers."""
+        self.send(frame)
 
 
-async def bare(receive: Receive, send: Send) -> None:
-    while (message := await receive())["type"] == "websocket.receive":
-        await send({"type": "websocket.send", "bytes": message["bytes"]})
-
-
-async def ours(receive: Receive, send: Send) -> None:
-    consumer = consumers.AudioConsumer()
-    consumer.receive, consumer.send_out, consumer.connection = receive, send, Connection()
-    consumer.connection.receive(json.dumps(first_message(FORMAT, {})))
-    consumer.flushing = consumer.gone = consumer.timed = False
-    consumer.ready = asyncio.Event()
+def echoing(way: Answers) -> OpenSocket:
+    """Return an open socket whose app is an echo, as the consumer makes it."""
+    peer = Peer({"extensions": {EXTENSION: cast(ShortWay, way)}}, cast(Any, None), cast(Any, None))
     line = Line(FORMAT, clock=lambda: Time.now)
-    line.on_audio = line.play
-    await consumer._listen(line)
+    admission = cast(Admission, SimpleNamespace(app="echo", line_id="measured"))
+    return OpenSocket(peer, Connection(), admission, line)
 
 
-async def microseconds(application: Callable[[Receive, Send], Awaitable[None]], calls: int) -> float:
+async def microseconds(ours: bool, calls: int) -> float:
     """Return what one frame takes of the processor."""
-    loop = asyncio.get_running_loop()
-    inboxes = [Inbox(loop, lambda full: None, FRAMES) for _ in range(calls)]
-    tasks = [asyncio.ensure_future(application(each.receive, answered)) for each in inboxes]
+    ways = [Answers() for _ in range(calls)]
+    sockets = [echoing(way) for way in ways] if ours else []
+    # The apps begin.
     await asyncio.sleep(0)
+    hearing = [each._hear for each in sockets] or [each.echo for each in ways]
     gc.collect()
-    done: asyncio.Future[float] = loop.create_future()
-
-    def turns() -> None:
-        frame, begun = bytes(FORMAT.frame_bytes), time.thread_time()
-        for _ in range(FRAMES // calls):
-            Time.now += FRAME_SECONDS
-            for inbox in inboxes:
-                inbox.deliver({"type": "websocket.receive", "bytes": frame})
-        done.set_result((time.thread_time() - begun) / (FRAMES // calls * calls) * 1e6)
-
-    loop.call_soon(turns)
-    took = await done
-    for inbox in inboxes:
-        inbox.put_nowait({"type": "websocket.disconnect"})
-    await asyncio.wait(tasks)
-    return took
+    frame, rounds = bytes(FORMAT.frame_bytes), FRAMES // calls
+    begun = time.thread_time()
+    for _ in range(rounds):
+        Time.now += FRAME_SECONDS
+        for hear in hearing:
+            hear(frame)
+    took = time.thread_time() - begun
+    if any(each.sent != rounds for each in ways):
+        raise AssertionError("expected each frame to come back")
+    for each in sockets:
+        each.app.cancel()
+    await asyncio.sleep(0)
+    return took / (rounds * calls) * 1e6
 
 
 async def main() -> None:
-    # What lets others have their turn would keep us from going on without the loop.
-    consumers.MOST_TURNS = 2 * FRAMES
     found: dict[str, dict[str, list[float]]] = {}
     for calls in CALLS:
         runs = found[str(calls)] = {"bare": [], "ours": []}
         for _ in range(RUNS):
-            runs["bare"].append(await microseconds(bare, calls))
-            runs["ours"].append(await microseconds(ours, calls))
+            runs["bare"].append(await microseconds(False, calls))
+            runs["ours"].append(await microseconds(True, calls))
     print(json.dumps(found))
 
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import signal
+import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import uvloop
@@ -15,38 +19,49 @@ from twisted.internet import asyncioreactor
 LOOP = uvloop.new_event_loop()
 asyncioreactor.install(LOOP)  # type: ignore[no-untyped-call]  # Twisted's types end here
 
-from daphne.endpoints import build_endpoint_description_strings  # noqa: E402  (after the reactor, see above)
-from daphne.http_protocol import WebRequest  # noqa: E402
+from daphne.http_protocol import WebRequest  # noqa: E402  (after the reactor, see above)
 from daphne.server import Server  # noqa: E402
-from twisted.internet import defer, reactor  # noqa: E402
+from twisted.internet import reactor  # noqa: E402
+from twisted.internet.defer import Deferred  # noqa: E402
 from twisted.logger import LogEvent, globalLogPublisher  # noqa: E402
 
-from callflows.serving import MESSAGE_BYTES, PING_SECONDS, PONG_SECONDS, Application, CannotListen, Drain  # noqa: E402
+from callflows.serving import MESSAGE_BYTES, Application, CannotListen, Drain  # noqa: E402
+from callflows.serving.bridge import Bridge  # noqa: E402
 from callflows.serving.daphne_socket import Socket  # noqa: E402
+from callflows.serving.short_way import EXTENSION  # noqa: E402
 
 log = logging.getLogger(__name__)
 
+# How often connections are looked at for what took too long, and for applications that have ended: as daphne does.
+TIMEOUTS_SECONDS, REAP_SECONDS = 2, 1
 # Seconds that requests in progress get to finish when the listening has ended.
 REQUEST_SECONDS = 2
 
 
 class DrainingServer(Server):  # type: ignore[misc]  # daphne has no types
-    """Daphne that closes its sockets in order before it stops: plain daphne drops them, and on 3.11 crashes of it."""
+    """Daphne over asyncio's transports, that closes its sockets in order before it stops.
+
+    Plain daphne drops them, and on 3.11 crashes of it.
+    """
 
     def __init__(self, application: Application, host: str, port: int, drain: Drain, seconds: float) -> None:
         super().__init__(
             application=application,
-            endpoints=build_endpoint_description_strings(host=host, port=port),
+            # Asked for, and not used: we listen by ourselves.
+            endpoints=["unused"],
             signal_handlers=False,
             websocket_timeout=-1,
-            ping_interval=PING_SECONDS,
-            ping_timeout=PONG_SECONDS,
+            # Each socket's short way sees to silent peers.
+            ping_interval=math.inf,
+            ping_timeout=0,
             websocket_max_message_size=MESSAGE_BYTES,
             websocket_max_frame_size=MESSAGE_BYTES,
             server_name="",
         )
+        self.endpoints: list[str] = []
+        self.address = host, port
         self.drain, self.seconds = drain, seconds
-        self.ports: list[Any] = []
+        self.listening: asyncio.AbstractServer | None = None
         self.refused = ""
         self.ending: asyncio.Task[None] | None = None
 
@@ -64,23 +79,59 @@ class DrainingServer(Server):  # type: ignore[misc]  # daphne has no types
         globalLogPublisher.addObserver(log_failure)  # type: ignore[arg-type]  # a function will do
         for number in (signal.SIGINT, signal.SIGTERM):
             LOOP.add_signal_handler(number, self.end)
+        self.beginning = LOOP.create_task(self.listen())
 
-    def listen_success(self, port: Any) -> None:
-        super().listen_success(port)
-        self.ports.append(port)
-
-    def listen_error(self, failure: Any) -> None:
-        self.refused = str(failure.getErrorMessage())
-        self.stop()
+    async def listen(self) -> None:
+        host, port = self.address
+        try:
+            self.listening = await LOOP.create_server(lambda: Bridge(self.http_factory.buildProtocol), host, port)
+        except OSError as error:
+            self.refused = str(error)
+            self.stop()
 
     def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:
-        """As daphne's own does it, but that a socket's messages take our way in and out."""
+        """As daphne's own does it, but that a socket's messages wait in its short way's queue."""
         if not isinstance(protocol, Socket):
             return super().create_application(protocol, scope)
-        scope |= {"asgi": {"version": "3.0"}, "callflows.peer": protocol.figures}
-        work = self.application(scope, protocol.inbox.receive, protocol.reply)
+        queue = protocol.way.queue
+        scope |= {"asgi": {"version": "3.0"}, "extensions": {EXTENSION: protocol.way}}
+        work = self.application(scope, queue.get, partial(self.handle_reply, protocol))
         self.connections[protocol]["application_instance"] = LOOP.create_task(work)
-        return protocol.inbox
+        return queue
+
+    # Daphne's two timers see to all connections: what fails for one must not end them for the others.
+
+    def timeout_checker(self) -> None:
+        self.see_to_each(lambda protocol, details: protocol.check_timeouts())
+        LOOP.call_later(TIMEOUTS_SECONDS, self.timeout_checker)
+
+    def application_checker(self) -> None:
+        self.see_to_each(self.reap)
+        LOOP.call_later(REAP_SECONDS, self.application_checker)
+
+    def see_to_each(self, work: Callable[[Any, dict[str, Any]], object]) -> None:
+        for protocol, details in list(self.connections.items()):
+            try:
+                work(protocol, details)
+            except Exception:
+                log.exception("a connection could not be seen to, and is ended")
+                self.connections.pop(protocol, None)
+                if transport := getattr(protocol, "transport", None):
+                    transport.abortConnection()
+
+    def reap(self, protocol: Any, details: dict[str, Any]) -> None:
+        """Forget a connection that is gone once its application has ended, which gets some time for that."""
+        gone, application = details.get("disconnected"), details.get("application_instance")
+        if gone and application and time.time() - gone > self.application_close_timeout:
+            application.cancel()
+        if application and application.done():
+            del details["application_instance"]
+            if not application.cancelled() and (error := application.exception()):
+                log.error("an application failed: %s", error, exc_info=error)
+                if not gone:
+                    protocol.handle_exception(error)
+        if gone and "application_instance" not in details:
+            del self.connections[protocol]
 
     def end(self) -> None:
         """Begin to stop; a second signal does not wait for anybody."""
@@ -93,8 +144,8 @@ class DrainingServer(Server):  # type: ignore[misc]  # daphne has no types
         """Drain, then stop. A failure on the way is told, and does not keep the process alive."""
         try:
             await self.drain(self.seconds)
-            for port in self.ports:
-                await defer.maybeDeferred(port.stopListening).asFuture(LOOP)
+            if self.listening:
+                self.listening.close()
             if requests := self.running(WebRequest):
                 await asyncio.wait(requests, timeout=REQUEST_SECONDS)
                 # What they answered still has to go out.
@@ -116,7 +167,7 @@ class DrainingServer(Server):  # type: ignore[misc]  # daphne has no types
         left = self.running(object)
         for application in left:
             application.cancel()
-        return defer.Deferred.fromFuture(asyncio.ensure_future(asyncio.wait(left, timeout=1))) if left else None
+        return Deferred.fromFuture(asyncio.ensure_future(asyncio.wait(left, timeout=1))) if left else None
 
 
 def log_failure(event: LogEvent) -> None:

@@ -25,9 +25,10 @@ from callflows.sockets.app import SocketApp
 from callflows.sockets.line import Line as OpenLine
 from callflows.wire.connection import CLEAR
 from project.asgi import application
+from tests.consumers.vonage import Vonage
 from tests.make import ECHO, ask, make_flow, make_number, make_prompt
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("each_server")]
 
 FMT = Format(16000)
 HELLO = {"event": "websocket:connected", "content-type": FMT.content_type, "caller": "447700900123"}
@@ -50,9 +51,9 @@ def echo(client: Client) -> str:
 
 
 @asynccontextmanager
-async def socket(path: str, hello: dict[str, Any] | None = HELLO) -> AsyncIterator[WebsocketCommunicator]:
+async def socket(path: str, hello: dict[str, Any] | None = HELLO) -> AsyncIterator[Vonage]:
     """Open a socket as Vonage does; close it at the end if it is open still."""
-    communicator = WebsocketCommunicator(application, path)
+    communicator = Vonage(path)
     connected, code = await communicator.connect(timeout=5)
     assert connected, code
     if hello is not None:

@@ -7,19 +7,21 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
-from channels.testing import WebsocketCommunicator
 from django.test import Client
+from websockets.frames import Opcode
 
-from callflows import consumers
+from callflows import consumers, open_socket
 from callflows.models import TimelineEntry
+from callflows.peer import Peer
 from callflows.sockets import registry
 from callflows.sockets.app import SocketApp
 from callflows.sockets.line import Line as OpenLine
 from callflows.wire.connection import CLEAR
-from project.asgi import application
+from tests.consumers import vonage as short
 from tests.consumers.test_audio import HELLO, figures, frame, noted, path_of, socket
+from tests.serving.messages import client as client_frame
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("each_server")]
 
 
 @pytest.fixture
@@ -101,21 +103,50 @@ async def test_abrupt_loss_is_told_from_a_close(echo: str, code: int, text: str)
     assert (await figures())["close_code"] == code
 
 
-async def test_frames_that_vonage_did_not_read_are_told_and_so_is_the_end_of_it(echo: str) -> None:
-    vonage = WebsocketCommunicator(application, echo)
-    peer: dict[str, Any] = {"dropped": 0}
-    vars(vonage)["scope"] |= {"callflows.peer": peer}
-    await vonage.connect(timeout=5)
-    await vonage.send_json_to(HELLO)
-    await noted("Open")
-    # As the server counts them.
-    peer["dropped"] = 412
-    await noted("Vonage did not read fast enough: 412 frames were dropped")
-    peer["ended"] = "it did not read for 10 s"
-    await vonage.send_input({"type": "websocket.disconnect", "code": 1006})
-    await noted("The connection was ended: it did not read for 10 s")
-    assert (await figures())["dropped_out"] == 412
-    await vonage.disconnect()
+async def test_frames_that_vonage_did_not_read_are_told_and_so_is_the_end_of_it(
+    echo: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(short, "SHORT", True)
+    async with socket(echo) as vonage:
+        await noted("Open")
+        assert vonage.way
+        # As the server counts them.
+        vonage.way.dropped = 412
+        await noted("Vonage did not read fast enough: 412 frames were dropped")
+        vonage.way.ended = "it did not read for 10 s"
+        await vonage.send_input({"type": "websocket.disconnect", "code": 1006})
+        await noted("The connection was ended: it did not read for 10 s")
+        assert (await figures())["dropped_out"] == 412
+
+
+async def test_line_without_any_sign_of_its_peer_ends_though_the_server_says_nothing(
+    echo: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(short, "SHORT", True)
+    monkeypatch.setattr(open_socket, "SILENT_SECONDS", 0.3)
+    monkeypatch.setattr(open_socket, "CLOSE_SECONDS", 0.1)
+    async with socket(echo) as vonage:
+        for value in range(20):
+            await vonage.send_to(bytes_data=frame(value))
+            assert await vonage.receive_from(5) == frame(value)
+            await asyncio.sleep(0.02)
+        assert (await vonage.receive_output(5))["type"] == "websocket.close"
+        await noted("Neither a frame nor a pong came for 0 s")
+        assert (await figures())["frames_in"] == 20
+        assert not consumers.OPEN
+
+
+async def test_pong_alone_keeps_a_line_open(echo: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(short, "SHORT", True)
+    monkeypatch.setattr(open_socket, "SILENT_SECONDS", 0.3)
+    async with socket(echo) as vonage:
+        assert vonage.way
+        for _ in range(20):
+            # Its library would take it; that something came is known all the same.
+            assert vonage.way.received(client_frame(Opcode.PONG, b"?"))
+            await asyncio.sleep(0.04)
+        await vonage.send_to(bytes_data=frame(1))
+        assert await vonage.receive_from(5) == frame(1)
 
 
 async def test_app_that_is_too_slow_loses_frames_and_nothing_else(echo: str, settings: Any) -> None:
@@ -165,22 +196,18 @@ async def test_interruption_drops_what_a_server_that_waits_has_not_sent(echo: st
         await asyncio.Event().wait()
         return "never"
 
-    consumer = consumers.AudioConsumer.__call__
+    send = Peer.send
 
-    async def slowly(self: Any, scope: Any, receive: Any, send: Any) -> None:
-        async def wait_and_send(message: dict[str, Any]) -> None:
-            if message["type"] == "websocket.send":
-                sent.append(message.get("bytes") or message["text"])
-                if len(sent) == 5:
-                    waiting.set()
-                    await go_on.wait()
-            await send(message)
-
-        await consumer(self, scope, receive, wait_and_send)
+    async def slowly(self: Peer, outgoing: bytes | str) -> None:
+        sent.append(outgoing)
+        if len(sent) == 5:
+            waiting.set()
+            await go_on.wait()
+        await send(self, outgoing)
 
     with (
         patch.dict(registry.APPS, echo=SocketApp("echo", "Interrupts itself", app, outcomes=())),
-        patch.object(consumers.AudioConsumer, "__call__", slowly),
+        patch.object(Peer, "send", slowly),
     ):
         async with socket(echo) as vonage:
             while CLEAR not in sent:

@@ -9,7 +9,7 @@ from unittest.mock import patch
 import pytest
 from django.test import Client
 
-from callflows import consumers, live
+from callflows import consumers, live, open_socket
 from callflows.models import Line
 from tests.consumers.test_audio import frame, noted, path_of, socket
 from tests.rest_server import Reply, RestServer
@@ -41,7 +41,7 @@ async def test_new_sockets_are_let_in_while_vonage_hangs(path: str, hanging: Non
 
 
 async def test_socket_is_closed_when_vonage_does_not_answer(path: str, hanging: None) -> None:
-    with patch.object(consumers, "REST_SECONDS", 0.2):
+    with patch.object(open_socket, "REST_SECONDS", 0.2):
         async with socket(path) as caller:
             await noted("Open")
             await live.command(path.split("/")[2], "hang_up")
@@ -51,7 +51,7 @@ async def test_socket_is_closed_when_vonage_does_not_answer(path: str, hanging: 
 
 async def test_socket_is_closed_when_vonage_answers_too_late(path: str, vonage: RestServer) -> None:
     vonage.answer = lambda asked: Reply(200, wait=30)
-    with patch.object(consumers, "REST_SECONDS", 0.2):
+    with patch.object(open_socket, "REST_SECONDS", 0.2):
         async with socket(path) as caller:
             await noted("Open")
             await live.command(path.split("/")[2], "hang_up")

@@ -120,6 +120,7 @@ class OpenSocket:
                     self._take(message)
                     if self.line.waiting:
                         await self._flush()
+                        self._wake_sender()
         finally:
             self._end("")
 
@@ -148,7 +149,11 @@ class OpenSocket:
                 self.ready.set()
                 return
             way.send(each)
-        if line.waiting and not self.timed:
+        self._wake_sender()
+
+    def _wake_sender(self) -> None:
+        """Have it look again in time at what may not leave yet."""
+        if self.line.waiting and not self.timed:
             self.ready.set()
 
     async def _flush(self) -> None:
@@ -166,8 +171,6 @@ class OpenSocket:
                     await self.peer.send(each)
         finally:
             self.sending = False
-        if self.line.waiting and not self.timed:
-            self.ready.set()
 
     def _take_due(self) -> bool:
         self.left, self.left_since = self.line.due(), self.line.clears

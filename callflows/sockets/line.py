@@ -6,7 +6,7 @@ import asyncio
 import json
 import math
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +20,7 @@ from callflows.audio.recording import TwoTracks
 from callflows.sockets.outbox import Mark, Outbox, Outgoing
 from callflows.wire.events import Audio, Cleared, Digit, Event, Played, Rubbish, Unknown
 
-__all__ = ["Line", "Mark", "Note", "Outgoing"]
+__all__ = ["Events", "Line", "Mark", "Note", "Outgoing"]
 
 # Frames come at most so much faster than 50 a second (clocks), after a hang in the network so many seconds of them at
 # once, and so many seconds of them too early. What comes beyond that is a flood, and would be kept for an echo.
@@ -60,6 +60,24 @@ DROPS = {
     "bad": "{} messages were none of Vonage's",
     "unnoted": "Too much to note: {} more messages came",
 }
+
+
+class Events:
+    """What comes in on a line, to be iterated over: it never ends by itself.
+
+    A class and no generator: a compiler of Python such as mypyc knows no asynchronous generators.
+    """
+
+    __slots__ = ("_line",)
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+
+    def __aiter__(self) -> Events:
+        return self
+
+    async def __anext__(self) -> Event:
+        return await self._line.event()
 
 
 class Line:
@@ -173,26 +191,26 @@ class Line:
         else:
             self.figures["unnoted"] += 1
 
-    async def events(self) -> AsyncIterator[Event]:
-        """Yield what comes in, in order: keys also from before, frames from now on.
+    def events(self) -> Events:
+        """Iterate over what comes in, in order: keys also from before, frames from now on.
 
         An app that is too slow loses the oldest; they are counted.
         """
         self._listening = True
-        while True:
-            while self._inbox:
-                yield self._inbox.popleft()
+        return Events(self)
+
+    async def event(self) -> Event:
+        """Wait for the next that comes in, or take one that came before."""
+        while not self._inbox:
             self._news.clear()
             await self._news.wait()
+        return self._inbox.popleft()
 
     async def key(self) -> str:
         """Wait for the next key, or take one that was pressed before; frames wake nobody."""
         while True:
-            while self._inbox:
-                if isinstance(event := self._inbox.popleft(), Digit):
-                    return event.digit
-            self._news.clear()
-            await self._news.wait()
+            if isinstance(event := await self.event(), Digit):
+                return event.digit
 
     def forget(self) -> None:
         """Drop what came in and was not taken yet: keys pressed ahead, say."""

@@ -25,7 +25,7 @@ def aims(report: Report | None) -> list[Aim]:
         Aim("old frames received after clear", value(report, "old_frames"), "", 0),
         Aim("old frames played after clear", value(report, "old_heard"), "", 0),
         Aim("last old sample played after the key, p99", value(report, "last_old_p99"), "ms"),
-        Aim("last old sample played after the key, most", value(report, "last_old_max"), "ms", 60),
+        Aim("last old sample played after the key, most", value(report, "last_old_max"), "ms", 45),
         Aim("keys that found nothing playing", value(report, "idle"), "", 0),
         wrong(report),
     ]

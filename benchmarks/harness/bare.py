@@ -30,12 +30,12 @@ class Echo(asyncio.Protocol):
             self.shake(data)
             return
         data = self.begun + data
-        while (size := KNOWN.get(data[:4])) and len(data) >= BEFORE + size:
-            self.transport.write(HEADS[size] + unmask(data[BEFORE : BEFORE + size], data[4:BEFORE]))
-            data = data[BEFORE + size :]
         if data[:1] == b"\x81":
             # The first message: a text of less than 126 bytes.
             data = data[6 + (data[1] & 0x7F) :]
+        while (size := KNOWN.get(data[:4])) and len(data) >= BEFORE + size:
+            self.transport.write(HEADS[size] + unmask(data[BEFORE : BEFORE + size], data[4:BEFORE]))
+            data = data[BEFORE + size :]
         self.begun = data
         if data[:1] == b"\x88":
             self.transport.close()

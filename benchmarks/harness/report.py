@@ -21,7 +21,7 @@ HEAD = """# Performance
 Written by `.venv/bin/python -m benchmarks --docs`, from one run on one machine; `make bench` measures yours. What each
 figure means, and how it is measured, stands in [benchmarks/README.md](../benchmarks/README.md). Compare ratios, not
 figures, between machines. What an echo costs, and what was tried to make it less:
-[decision 11](decisions/0011-a-short-way-for-audio.md).
+[decision 21](decisions/0021-one-short-way.md).
 """
 
 
@@ -55,12 +55,12 @@ def _section(name: str, found: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _servers(servers: Mapping[str, Any]) -> Iterator[str]:
-    yield "| server | calls, p99 of added latency at most 20 ms | us a frame, there and back | core at 1,000 calls |"
+    yield "| server | calls, p99 of added latency at most 20 ms | us a frame, there and back | with 500 calls |"
     yield "|---|---|---|---|"
     for each in servers.values():
         took = f"{each['microseconds']:.1f}" if each["microseconds"] else "–"
-        rounds = len(each["together"])
-        together = f"{median(each['together']):.0%}, held in {each['together_held']} of {rounds}" if rounds else "–"
+        shares, late = each["together"], each["together_p99"]
+        together = f"{median(shares):.0%} of the core, p99 {median(late):.1f} ms" if shares else "–"
         yield f"| {each['label']} | {each['limit']} | {took} | {together} |"
     yield ""
 

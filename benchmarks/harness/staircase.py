@@ -39,6 +39,11 @@ class Staircase:
         return median(calls for calls, _ in self.rounds) if self.rounds else None
 
     @property
+    def topped(self) -> bool:
+        """Whether it came to the most that could be tried: then its limit is not known, nor any ratio to it."""
+        return any(calls >= self.most for calls, _ in self.rounds)
+
+    @property
     def known(self) -> str:
         """How sure the limit is: `at least` when all were held, `at most` when none was, else empty."""
         found = {held for _, held in self.rounds}

@@ -34,12 +34,13 @@ def test_page_tells_the_machine_each_aim_and_what_was_not_measured() -> None:
 
 
 def test_page_has_a_row_for_each_server_and_each_way_to_convert() -> None:
-    shares = {"together": [0.7, 0.6, 0.8], "together_held": 2}
+    shares = {"together": [0.7, 0.6, 0.8], "together_p99": [4.0, 3.0, 17.0]}
     server = {"label": "Node", "limit": "1200 (tried 1100 to 1300)", "microseconds": 13.6, **shares}
-    skipped: dict[str, object] = {"label": "Bare", "limit": "skipped: none", "microseconds": None, "together": []}
+    nothing: dict[str, object] = {"microseconds": None, "together": [], "together_p99": []}
+    skipped: dict[str, object] = {"label": "Bare", "limit": "skipped: none", **nothing}
     echo = {"machine": MACHINE, "servers": {"node": server, "bare": skipped}, "aims": []}
     text = page({"echo": echo, "prompts": {"rows": [["", "WAV"], ["ours", "500"]], "ratios": {"sox/ours": 1.5}}})
-    assert "| Node | 1200 (tried 1100 to 1300) | 13.6 | 70%, held in 2 of 3 |" in text
+    assert "| Node | 1200 (tried 1100 to 1300) | 13.6 | 70% of the core, p99 4.0 ms |" in text
     assert "| Bare | skipped: none | – | – |" in text
     assert "| ours | 500 |" in text
     assert "sox/ours 1.50" in text

@@ -23,6 +23,7 @@ def test_a_limit_that_was_not_reached_is_told_as_such() -> None:
         low.tried(False, 1.0)
     assert [calls for calls, _ in high.rounds] == [100, 105, 110]
     assert (high.limit, high.known) == (105, "at least")
+    assert (high.topped, low.topped) == (True, False)
     assert (low.limit, low.known) == (95, "at most")
     assert Staircase(1, 1).limit is None
 

@@ -2,8 +2,8 @@
 
 "quick" asks silent clients for a pong after a second, and waits two more for it.
 
-/slow answers after a second; a socket echoes, at /short by the short way; one at /flood sends without end. Each tells
-what befell it.
+/slow answers after a second, /large with 32 MB; a POST is told how much it brought. A socket echoes, at /short by the
+short way; one at /flood sends without end. Each tells what befell it.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from callflows.serving.short_way import EXTENSION, ShortWay
 from project.logs import LineFormatter
 
 FRAME = b"x" * 640
+# Parts of 64 kB in what /large answers, more than any buffer on the way holds.
+LARGE = 500
 OPEN: set[Any] = set()
 CLOSED = asyncio.Event()
 PEERS: dict[str, ShortWay] = {}
@@ -29,10 +31,25 @@ PEERS: dict[str, ShortWay] = {}
 async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
     if scope["type"] == "websocket":
         await talk(scope, receive, send)
-    else:
-        await asyncio.sleep(1 if scope["path"] == "/slow" else 0)
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body", "body": json.dumps(peers()).encode()})
+        return
+    took = await taken(receive)
+    await asyncio.sleep(1 if scope["path"] == "/slow" else 0)
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    if scope["path"] == "/large":
+        for _ in range(LARGE):
+            await send({"type": "http.response.body", "body": FRAME * 100, "more_body": True})
+    body = str(took) if scope["method"] == "POST" else json.dumps(peers())
+    await send({"type": "http.response.body", "body": body.encode()})
+
+
+async def taken(receive: Any) -> int:
+    """Take a request's body; return how many bytes it had."""
+    count = 0
+    while (message := await receive())["type"] == "http.request":
+        count += len(message.get("body", b""))
+        if not message.get("more_body"):
+            break
+    return count
 
 
 def peers() -> dict[str, Any]:

@@ -61,7 +61,7 @@ class LineQuerySet(models.QuerySet["Line"]):
             raise SocketRefused("the token belongs to another line")
         if line.used is not None:
             raise SocketRefused("the token was used before")
-        if line.late:
+        if getattr(line, "late", False):
             raise SocketRefused(f"the token expired at {line.expires:%H:%M:%S} UTC")
         return line
 
@@ -99,8 +99,6 @@ class Line(models.Model):
     figures = models.JSONField(default=dict, blank=True)
     # What the app of a socket that joined a running call was told; other sockets' settings stand in their step.
     settings = models.JSONField(default=dict, blank=True)
-    # Whether its token had expired when the database was asked for it.
-    late = False
 
     objects = LineQuerySet.as_manager()
 

@@ -11,13 +11,14 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from benchmarks.echo import allow_many_sockets, machine
 from benchmarks.harness import rough
 from benchmarks.harness.held import Held, held
-from benchmarks.harness.rough import ENDINGS, FRAMES, HALF_OPEN, Manners, Peer
+from benchmarks.harness.island import HERE, Island, island
+from benchmarks.harness.rough import CUT_OFF, ENDINGS, FRAMES, HALF_OPEN, Manners, Peer, Where
 from benchmarks.harness.servers import BenchError, Cores, Server, Site, new_site, started
 from benchmarks.soak import database
 
@@ -27,6 +28,8 @@ CLOSED_SECONDS = 8.0
 # A peer is dead after 30 s without a sign of life; the rest is the margin of a busy machine.
 SILENT_SECONDS = 40.0
 LOOK_SECONDS = 0.2
+# Whose ends are still ours when the server has to notice; how many are cut off by a network that drops all.
+KEPT, CUT_OFF_SOCKETS = {HALF_OPEN, CUT_OFF}, 20
 TROUBLE = re.compile(r"Traceback|^\S+ (?:ERROR|CRITICAL) .*", re.MULTILINE)
 
 
@@ -63,7 +66,7 @@ class Result:
 
     def judge(self, limits: Limits) -> None:
         for name, ending in self.endings.items():
-            most = limits.silent if name == HALF_OPEN else limits.closed
+            most = limits.silent if name in KEPT else limits.closed
             if ending.left_open or ending.lines_open:
                 self.failures.append(f"{name}: {ending.left_open} sockets and {ending.lines_open} lines stayed open")
             elif ending.seconds is None or ending.seconds > most:
@@ -79,47 +82,70 @@ class Abuse:
     """One server being abused; ``open_lines`` asks the database for the ids of lines that are open."""
 
     pid: int
-    port: int
+    where: Where
     open_lines: Callable[[], set[str]]
     limits: Limits
     result: Result
-    ended: dict[str, list[Peer]] = field(default_factory=lambda: {name: [] for name in ENDINGS})
+    # Whose callers are cut off at the end, where there is one.
+    island: Island | None = None
+    ended: dict[str, list[Peer]] = field(default_factory=dict)
 
     async def run(self, every: Sequence[Manners], at_once: int, frames: int) -> None:
-        await rough.good_call(self.port)
+        await rough.good_call(self.where)
         started = time.monotonic()
-        came = await rough.misbehave_all(self.port, every, at_once, frames)
+        came = await rough.misbehave_all(self.where, every, at_once, frames)
+        cut_off = await self._cut_off(frames)
         begun = time.monotonic()
         self.result.abused = round(begun - started, 1)
-        for how, peer in zip(every, came, strict=True):
+        self._sort(every, came, cut_off)
+        try:
+            await self._look_after(begun)
+        finally:
+            for name in KEPT & self.ended.keys():
+                for peer in self.ended[name]:
+                    peer.connection.close()
+
+    async def _cut_off(self, frames: int) -> list[Peer | str]:
+        """Let callers of the island burst, all at once, and pull its cable."""
+        if self.island is None:
+            return []
+        every = [Manners("burst", HALF_OPEN, False, number % 2 == 0, number) for number in range(CUT_OFF_SOCKETS)]
+        where = replace(self.where, make=self.island.socket)
+        came = await rough.misbehave_all(where, every, len(every), frames)
+        self.island.pull()
+        return came
+
+    def _sort(self, every: Sequence[Manners], came: list[Peer | str], cut_off: list[Peer | str]) -> None:
+        """Put each peer to those who ended alike."""
+        names = (*ENDINGS, *((CUT_OFF,) if cut_off else ()))
+        self.ended = {name: [] for name in names}
+        for ending, peer in [
+            *zip([how.ending for how in every], came, strict=True),
+            *((CUT_OFF, each) for each in cut_off),
+        ]:
             if isinstance(peer, str):
                 self.result.unfinished += 1
                 self.result.failures.append(peer)
             else:
-                ending = rough.RESET if peer.line == "" and how.ending == HALF_OPEN else how.ending
-                self.ended[ending].append(peer)
+                self.ended[rough.RESET if ending == HALF_OPEN and not peer.line else ending].append(peer)
         self.result.endings = {name: Ending(len(peers)) for name, peers in self.ended.items()}
-        try:
-            await self._look_after(begun)
-        finally:
-            for peer in self.ended[HALF_OPEN]:
-                peer.connection.close()
 
     async def _look_after(self, begun: float) -> None:
         silent = asyncio.create_task(self._silence())
         await self._wait_for((rough.CLOSED, rough.RESET), begun, self.limits.closed)
         try:
-            await rough.good_call(self.port)
+            await rough.good_call(self.where)
         except (OSError, TimeoutError) as error:
             self.result.failures.append(f"an ordinary call afterwards: {error or type(error).__name__}")
-        await self._wait_for(ENDINGS, begun, self.limits.silent)
+        every = list(self.ended)
+        await self._wait_for(every, begun, self.limits.silent)
         await silent
-        await self._count(begun, ENDINGS)
+        await self._count(begun, every)
 
     async def _silence(self) -> None:
         try:
             async with asyncio.timeout(self.limits.silent):
-                self.result.silent = round(await rough.silence(self.port), 1)
+                self.result.silent = round(await rough.silence(self.where), 1)
         except TimeoutError:
             self.result.silent = None
         except OSError as error:
@@ -133,16 +159,16 @@ class Abuse:
 
     async def _count(self, begun: float, names: Sequence[str]) -> bool:
         """Count what is left; return whether that is nothing of ``names``."""
-        now, lines = held(self.pid, self.port), await asyncio.to_thread(self.open_lines)
+        now, lines = held(self.pid, self.where.port), await asyncio.to_thread(self.open_lines)
         self.result.dead = now.dead
-        for name in ENDINGS:
-            self._count_one(self.result.endings[name], self.ended[name], now, lines, begun)
+        for name, peers in self.ended.items():
+            self._count_one(self.result.endings[name], peers, now, lines, begun)
         left = (self.result.endings[name] for name in names)
         return not now.dead and all(each.seconds is not None for each in left)
 
     def _count_one(self, ending: Ending, peers: list[Peer], now: Held, lines: set[str], begun: float) -> None:
         ports = {each.port for each in peers}
-        if ending is not self.result.endings[HALF_OPEN]:
+        if peers is not self.ended[HALF_OPEN]:
             # These may have got the port of one that was closed before.
             ports -= {each.port for each in self.ended[HALF_OPEN]}
         ending.left_open = sum(port in ports for port in now.far_ports)
@@ -157,18 +183,19 @@ class Abuse:
 def abuse(
     name: str,
     pid: int,
-    port: int,
+    where: Where,
     open_lines: Callable[[], set[str]],
     every: Sequence[Manners],
     *,
     at_once: int,
     frames: int = FRAMES,
     limits: Limits | None = None,
+    island: Island | None = None,
 ) -> Result:
     """Be these callers at one server; return what is left of them."""
     limits = limits or Limits()
     result = Result(name)
-    asyncio.run(Abuse(pid, port, open_lines, limits, result).run(every, at_once, frames))
+    asyncio.run(Abuse(pid, where, open_lines, limits, result, island).run(every, at_once, frames))
     result.judge(limits)
     return result
 
@@ -179,13 +206,14 @@ def trouble_in(log: str) -> list[str]:
 
 
 def at(site: Site, name: str, core: int, every: Sequence[Manners], at_once: int, frames: int) -> Result:
-    command = ["manage.py", "serve", "--with", name, "--drain", "1", "--port"]
-    with started(site, name, command, core, True) as server:
-        result = abuse(
-            name, server.process.pid, server.port, lambda: lines_of(site), every, at_once=at_once, frames=frames
-        )
-        result.failures += trouble_in(server.log.read_text(errors="replace"))
-        still_runs(server)
+    with island() as far:
+        host = HERE if far else "127.0.0.1"
+        command = ["manage.py", "serve", "--with", name, "--drain", "1", "--host", host, "--port"]
+        with started(site, name, command, core, True, host) as server:
+            pid, where = server.process.pid, Where(server.port, host)
+            result = abuse(name, pid, where, lambda: lines_of(site), every, at_once=at_once, frames=frames, island=far)
+            result.failures += trouble_in(server.log.read_text(errors="replace"))
+            still_runs(server)
     return result
 
 
@@ -230,7 +258,7 @@ def run(chosen: argparse.Namespace) -> int:
     results = []
     with new_site(chosen.sockets * 2) as site:
         # What is shown here is what becomes of sockets that were let in.
-        site.environment["MAX_LAG"] = "60"
+        site.environment.update(MAX_LAG="60", ALLOWED_HOSTS=HERE)
         for name in chosen.servers:
             results.append(at(site, name, cores.server, every, chosen.at_once, chosen.frames))
     tell(results)

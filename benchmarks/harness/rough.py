@@ -9,7 +9,7 @@ import random
 import socket
 import struct
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import urlencode, urlsplit
@@ -19,7 +19,7 @@ from benchmarks.harness.client import BINARY, CLOSE, FORMAT, MASK, PING, PONG, T
 from callflows.wire.platform import first_message
 
 CALLER, ECHO_NUMBER, PLAY_NUMBER = "447700900999", "447700900001", "447700900002"
-CLOSED, RESET, HALF_OPEN = "close", "reset", "half-open"
+CLOSED, RESET, HALF_OPEN, CUT_OFF = "close", "reset", "half-open", "cut off"
 ENDINGS = (CLOSED, RESET, HALF_OPEN)
 FRAMES = 6000
 FRAME = masked(BINARY, bytes(range(1, 251)) * 2 + bytes(140))
@@ -33,7 +33,7 @@ SINGLE_BYTES = 5 * len(FRAME)
 # RST instead of FIN, whatever is unsent.
 AT_ONCE = struct.pack("ii", 1, 0)
 UPGRADE = (
-    "GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    "GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
 )
 
@@ -79,12 +79,22 @@ def burst(doing: str, frames: int, chance: random.Random) -> bytes:
     return whole[: chance.randrange(len(whole) * 3 // 4, len(whole))] if doing == "cut" else whole
 
 
-def ask(port: int, number: str) -> str:
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Where a server listens, and how a socket is made that can reach it."""
+
+    port: int
+    host: str = "127.0.0.1"
+    make: Callable[[], socket.socket] = socket.socket
+
+
+def ask(where: Where, number: str) -> str:
     """Return where a call to ``number`` opens its socket, as a real answer says it."""
     query = urlencode({"to": number, "from": CALLER, "uuid": uuid4(), "conversation_uuid": f"CON-{uuid4()}"})
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection = http.client.HTTPConnection(where.host, where.port, timeout=30)
     try:
-        connection.request("GET", f"/webhooks/answer?{query}", headers={"Connection": "close"})
+        own = {"Connection": "close", "Host": "127.0.0.1"}
+        connection.request("GET", f"/webhooks/answer?{query}", headers=own)
         ncco = json.load(connection.getresponse())
     finally:
         connection.close()
@@ -104,26 +114,26 @@ class Peer:
         self.buffer = bytearray()
 
     @classmethod
-    async def connect(cls, port: int, path: str, buffer: int = 0) -> Peer:
+    async def connect(cls, where: Where, path: str, buffer: int = 0) -> Peer:
         """Connect; ``buffer`` is how many bytes the kernel keeps for a peer that does not read."""
-        connection = socket.socket()
+        connection = where.make()
         connection.setblocking(False)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if buffer:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
         try:
-            await asyncio.get_running_loop().sock_connect(connection, ("127.0.0.1", port))
+            await asyncio.get_running_loop().sock_connect(connection, (where.host, where.port))
         except BaseException:
             connection.close()
             raise
         return cls(connection, path)
 
     @classmethod
-    async def let_in(cls, port: int, path: str, buffer: int = 0) -> Peer:
+    async def let_in(cls, where: Where, path: str, buffer: int = 0) -> Peer:
         """Open a socket, and say its first message."""
-        peer = await cls.connect(port, path, buffer)
+        peer = await cls.connect(where, path, buffer)
         try:
-            await peer.send(UPGRADE.format(path=path, port=port).encode())
+            await peer.send(UPGRADE.format(path=path).encode())
             while b"\r\n\r\n" not in peer.buffer:
                 await peer.read()
             head, _, rest = bytes(peer.buffer).partition(b"\r\n\r\n")
@@ -180,17 +190,17 @@ class Peer:
         self.connection.close()
 
 
-async def misbehave(port: int, how: Manners, frames: int = FRAMES) -> Peer:
+async def misbehave(where: Where, how: Manners, frames: int = FRAMES) -> Peer:
     """Be one rough caller; return its end, closed unless half-open. Raises Refused, or OSError."""
     if how.doing == "no handshake":
-        peer = await Peer.connect(port, "")
-        await peer.send(UPGRADE.format(path="/socket/x/y", port=port).encode()[: how.seed % 150 + 1])
+        peer = await Peer.connect(where, "")
+        await peer.send(UPGRADE.format(path="/socket/x/y").encode()[: how.seed % 150 + 1])
         # Of these only what the client ends is the server's to notice: whoever waits is no line.
         await end(peer, RESET if how.ending == HALF_OPEN else how.ending)
         return peer
     deaf = how.doing == "deaf"
-    path = await asyncio.to_thread(ask, port, PLAY_NUMBER if deaf else ECHO_NUMBER)
-    peer = await Peer.let_in(port, path, 4096 if deaf else 0)
+    path = await asyncio.to_thread(ask, where, PLAY_NUMBER if deaf else ECHO_NUMBER)
+    peer = await Peer.let_in(where, path, 4096 if deaf else 0)
     try:
         if not (how.eager or deaf):
             await peer.echo(bytes(range(64)) * 10)
@@ -233,9 +243,9 @@ async def end(peer: Peer, ending: str) -> None:
         peer.connection.close()
 
 
-async def silence(port: int) -> float:
+async def silence(where: Where) -> float:
     """Open a socket that says its first message and nothing more; return after how long the server ended it."""
-    peer = await Peer.let_in(port, await asyncio.to_thread(ask, port, ECHO_NUMBER))
+    peer = await Peer.let_in(where, await asyncio.to_thread(ask, where, ECHO_NUMBER))
     begun = time.monotonic()
     try:
         await peer.swallow()
@@ -244,9 +254,9 @@ async def silence(port: int) -> float:
     return time.monotonic() - begun
 
 
-async def good_call(port: int, frames: int = 50) -> None:
+async def good_call(where: Where, frames: int = 50) -> None:
     """Be a caller as they should be: each frame comes back, and the close is answered. Raises Refused, or OSError."""
-    peer = await Peer.let_in(port, await asyncio.to_thread(ask, port, ECHO_NUMBER))
+    peer = await Peer.let_in(where, await asyncio.to_thread(ask, where, ECHO_NUMBER))
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
             for number in range(frames):
@@ -257,14 +267,14 @@ async def good_call(port: int, frames: int = 50) -> None:
         await end(peer, CLOSED)
 
 
-async def misbehave_all(port: int, every: Sequence[Manners], at_once: int, frames: int = FRAMES) -> list[Peer | str]:
+async def misbehave_all(where: Where, every: Sequence[Manners], at_once: int, frames: int = FRAMES) -> list[Peer | str]:
     """Be all these callers, so many at one time; return their ends, or in words what befell one."""
     free = asyncio.Semaphore(at_once)
 
     async def one(how: Manners) -> Peer | str:
         async with free:
             try:
-                return await misbehave(port, how, frames)
+                return await misbehave(where, how, frames)
             except (OSError, TimeoutError) as error:
                 return f"{how.doing}, {how.ending}: {error or type(error).__name__}"
 

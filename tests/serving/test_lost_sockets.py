@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.harness.rough import manners
+from benchmarks.harness.rough import Where, manners
 from benchmarks.sockets_lost import Limits, abuse, trouble_in
 from tests.services import Deployment, free_port, rows
 
@@ -28,6 +28,6 @@ def test_nothing_is_left_of_callers_who_burst_and_end_badly(on_sqlite: Deploymen
         return {name for (name,) in rows(on_sqlite, "SELECT id FROM callflows_line WHERE state = 'open'")}
 
     every = manners(SOCKETS, SEED)
-    result = abuse(server, process.popen.pid, port, open_lines, every, at_once=12, frames=FRAMES, limits=LIMITS)
+    result = abuse(server, process.popen.pid, Where(port), open_lines, every, at_once=12, frames=FRAMES, limits=LIMITS)
     assert result.failures + trouble_in(process.said()) == []
     assert process.popen.poll() is None

@@ -252,19 +252,20 @@ def write(path: Path, about: dict[str, Any], soak: Soak) -> None:
     print(f"\nAll figures: {path}")
 
 
-def run(calls: int, seconds: float, path: Path) -> int:
+def run(chosen: argparse.Namespace) -> int:
+    calls, seconds, name = chosen.calls, 60 * chosen.minutes, chosen.server
     about, cores, soak = machine(), Cores.choose(), Soak(calls)
     print(f"{about['cpu']}, {about['cores']} cores, Python {about['python']}, load before {about['load_before']}")
-    print(f"{calls} mixed calls for {seconds / 60:g} minutes\n", flush=True)
-    with (
-        new_site(calls) as site,
-        started(site, "daphne", ["manage.py", "serve", "--drain", "1", "--port"], cores.server, True) as server,
-    ):
-        soak.idle.append(sample(server.process.pid, time.monotonic()))
-        run_load(site, server, cores.generator, seconds, soak)
-        settle(site, server, soak)
+    print(f"{calls} mixed calls for {chosen.minutes:g} minutes on {name}\n", flush=True)
+    command = ["manage.py", "serve", "--with", name, "--drain", "1", "--port"]
+    with new_site(calls) as site:
+        site.environment.update({"MAX_LAG": chosen.max_lag} if chosen.max_lag else {})
+        with started(site, name, command, cores.server, True) as server:
+            soak.idle.append(sample(server.process.pid, time.monotonic()))
+            run_load(site, server, cores.generator, seconds, soak)
+            settle(site, server, soak)
     tell(soak)
-    write(path, about, soak)
+    write(chosen.json, about, soak)
     return int(bool(soak.failures()))
 
 
@@ -272,6 +273,8 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--calls", type=int, default=50, help="how many are held at one time")
+    parser.add_argument("--with", choices=("daphne", "uvicorn"), default="daphne", dest="server")
+    parser.add_argument("--max-lag", default="", help="the server's MAX_LAG, where others use its core as well")
     parser.add_argument("--json", type=Path, default=Path(tempfile.gettempdir()) / "callflows-soak.json")
     return parser.parse_args()
 
@@ -280,9 +283,8 @@ def main() -> int:
     # Ended from outside, we still end what we started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     allow_many_sockets()
-    chosen = arguments()
     try:
-        return run(chosen.calls, chosen.minutes * 60, chosen.json)
+        return run(arguments())
     except BenchError as error:
         print(f"benchmarks.soak: {error}", file=sys.stderr)
         return 1

@@ -22,6 +22,8 @@ from statistics import linear_regression, mean
 from typing import Any
 
 from benchmarks.echo import allow_many_sockets, machine
+from benchmarks.harness.bursts import SILENT_SECONDS
+from benchmarks.harness.held import held
 from benchmarks.harness.mixed import KINDS
 from benchmarks.harness.servers import BASE_DIR, BenchError, Cores, Server, Site, kept_on, new_site, started
 from callflows.sockets.line import DROPS
@@ -99,6 +101,12 @@ def left_open(site: Site) -> list[str]:
     return [f"call {number}" for (number,) in calls] + [f"{app} line {name}" for name, app in lines]
 
 
+def connections(server: Server) -> list[str]:
+    """Return the connections that the server still has, when nobody is connected to it any more."""
+    left = held(server.process.pid, server.port)
+    return [f"a socket to port {port}" for port in left.far_ports] + ["a socket of no connection"] * left.dead
+
+
 @dataclass
 class Soak:
     """All that was seen in one run."""
@@ -106,7 +114,8 @@ class Soak:
     calls: int
     samples: list[Sample] = field(default_factory=list)
     outcomes: list[dict[str, Any]] = field(default_factory=list)
-    generator: dict[str, float] = field(default_factory=dict)
+    # What the load says of itself; ``rough`` are the lines whose sockets it let burst and end badly.
+    generator: dict[str, Any] = field(default_factory=dict)
     idle: list[Sample] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
@@ -143,6 +152,8 @@ class Soak:
             if count := self.total(name):
                 found.append(f"{count} frames were {name}")
         found += alike(error for outcome in self.outcomes for error in outcome["errors"])
+        if kept := self.generator.get("kept"):
+            found.append(f"{kept:g} sockets that had fallen silent were still open after {SILENT_SECONDS:g} s")
         found += [f"not over: {each}" for each in self.open[:10]]
         found += [f"in the log {each}" for each in alike(self.log)]
         return found + [f"on timelines {each}" for each in alike(self.problems)]
@@ -169,7 +180,8 @@ def watch_load(server: Server, process: subprocess.Popen[bytes], seconds: float,
 
 
 def run_load(site: Site, server: Server, core: int, seconds: float, soak: Soak) -> None:
-    command = [sys.executable, "-m", "benchmarks.harness.mixed", str(soak.calls), str(seconds), str(server.port)]
+    numbers = [soak.calls, seconds, server.port, server.process.pid]
+    command = [sys.executable, "-m", "benchmarks.harness.mixed", *map(str, numbers)]
     told, trouble = site.home / "calls.jsonl", site.home / "load.log"
     with told.open("wb") as output, trouble.open("wb") as errors:
         process = subprocess.Popen(
@@ -189,15 +201,15 @@ def settle(site: Site, server: Server, soak: Soak) -> None:
     """Look at what is left when the server has nothing to do any more."""
     server.wait_until_idle()
     deadline = time.monotonic() + 20
-    while (rest := left_open(site)) and time.monotonic() < deadline:
+    while (rest := left_open(site) + connections(server)) and time.monotonic() < deadline:
         time.sleep(0.5)
     soak.open = rest
     soak.idle.append(sample(server.process.pid, time.monotonic()))
     lines = server.log.read_text(errors="replace").splitlines()
     soak.log = [line.group(1) for line in map(LEVEL.match, lines) if line]
-    soak.problems = [
-        text for (text,) in database(site, "SELECT text FROM callflows_timelineentry WHERE kind='problem'")
-    ]
+    told = database(site, "SELECT line_id, text FROM callflows_timelineentry WHERE kind='problem'")
+    # That they were ended, and what was too much of their bursts, is as it should be.
+    soak.problems = [text for name, text in told if name not in soak.generator["rough"]]
     for (figures,) in database(site, "SELECT figures FROM callflows_line WHERE state = 'closed'"):
         told = json.loads(figures)
         soak.dropped |= {name: soak.dropped.get(name, 0) + told[name] for name in DROPS if told.get(name)}
@@ -224,9 +236,8 @@ def tell(soak: Soak) -> None:
     print(f"Without calls, before and after: {before.descriptors} and {after.descriptors} descriptors,", end="")
     print(f" {before.own:.1f} and {after.own:.1f} MB of own memory")
     lost = sum(each["lost_by_network"] for each in soak.outcomes)
-    print(
-        f"{len(soak.outcomes)} calls: {', '.join(f'{kinds[kind]} {kind}' for kind in KINDS)}; {lost} were lost abruptly"
-    )
+    print(f"{len(soak.outcomes)} calls: {', '.join(f'{kinds[kind]} {kind}' for kind in KINDS)};", end="")
+    print(f" {lost} were lost abruptly, {len(soak.generator['rough'])} sockets burst and ended badly")
     print(f"The load used {soak.generator['share']:.0%} of its core, and was {soak.generator['late']} ms late (p99)")
     dropped = ", ".join(f"{count} {name}" for name, count in soak.dropped.items())
     print(f"The server counted as dropped: {dropped or 'nothing'}")
@@ -241,19 +252,20 @@ def write(path: Path, about: dict[str, Any], soak: Soak) -> None:
     print(f"\nAll figures: {path}")
 
 
-def run(calls: int, seconds: float, path: Path) -> int:
+def run(chosen: argparse.Namespace) -> int:
+    calls, seconds, name = chosen.calls, 60 * chosen.minutes, chosen.server
     about, cores, soak = machine(), Cores.choose(), Soak(calls)
     print(f"{about['cpu']}, {about['cores']} cores, Python {about['python']}, load before {about['load_before']}")
-    print(f"{calls} mixed calls for {seconds / 60:g} minutes\n", flush=True)
-    with (
-        new_site(calls) as site,
-        started(site, "daphne", ["manage.py", "serve", "--drain", "1", "--port"], cores.server, True) as server,
-    ):
-        soak.idle.append(sample(server.process.pid, time.monotonic()))
-        run_load(site, server, cores.generator, seconds, soak)
-        settle(site, server, soak)
+    print(f"{calls} mixed calls for {chosen.minutes:g} minutes on {name}\n", flush=True)
+    command = ["manage.py", "serve", "--with", name, "--drain", "1", "--port"]
+    with new_site(calls) as site:
+        site.environment.update({"MAX_LAG": chosen.max_lag} if chosen.max_lag else {})
+        with started(site, name, command, cores.server, True) as server:
+            soak.idle.append(sample(server.process.pid, time.monotonic()))
+            run_load(site, server, cores.generator, seconds, soak)
+            settle(site, server, soak)
     tell(soak)
-    write(path, about, soak)
+    write(chosen.json, about, soak)
     return int(bool(soak.failures()))
 
 
@@ -261,6 +273,8 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--calls", type=int, default=50, help="how many are held at one time")
+    parser.add_argument("--with", choices=("daphne", "uvicorn"), default="daphne", dest="server")
+    parser.add_argument("--max-lag", default="", help="the server's MAX_LAG, where others use its core as well")
     parser.add_argument("--json", type=Path, default=Path(tempfile.gettempdir()) / "callflows-soak.json")
     return parser.parse_args()
 
@@ -269,9 +283,8 @@ def main() -> int:
     # Ended from outside, we still end what we started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     allow_many_sockets()
-    chosen = arguments()
     try:
-        return run(chosen.calls, chosen.minutes * 60, chosen.json)
+        return run(arguments())
     except BenchError as error:
         print(f"benchmarks.soak: {error}", file=sys.stderr)
         return 1

@@ -15,6 +15,8 @@ from datetime import UTC, datetime
 import numpy as np
 import uvloop
 
+from benchmarks.harness.bursts import Bursts
+from benchmarks.harness.rough import ENDINGS
 from benchmarks.harness.servers import CALLER
 from callflows.simulator.account import APPLICATION, application
 from callflows.simulator.caller import Caller, Press
@@ -36,20 +38,28 @@ KINDS = {
 }
 ECHOES = ("echo", "echo at 8 kHz")
 SHORTEST, LONGEST = 5.0, 40.0
-# One call in four is lost without a word, as when a network breaks.
-LOST_SHARE = 0.25
+# One call in eight is lost without a word, as when a network breaks; of one in four the socket bursts and ends badly:
+# of those that were reset a server lost one in five, and a soak of a minute has ten of them.
+LOST_SHARE, ROUGH_SHARE = 0.125, 0.25
 # Echoes that may be on their way when a call ends. After a stall of either side an echo stays as late as that for the
 # rest of its call, which is no loss; 5 s are more than any stall that was seen.
 ON_THE_WAY = 250
 
 
 class FragileDriver(Driver):
-    """Ends its sockets without a word, if the call is ``lost_by_network``."""
+    """Ends its sockets without a word, if the call is ``lost_by_network``, or as badly as ``ending`` says."""
 
+    bursts: Bursts
     lost_by_network = False
+    ending = ""
 
     async def _close(self, leg: str, abort: bool) -> None:
-        await super()._close(leg, abort or self.lost_by_network)
+        socket = self._sockets.get(leg)
+        if self.ending and socket and not socket.transport.is_closing():
+            self._hung_up.add(leg)
+            self.bursts.begin(self._sockets.pop(leg), self.ending)
+        else:
+            await super()._close(leg, abort or self.lost_by_network)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +70,7 @@ class Outcome:
     at: float
     seconds: float
     lost_by_network: bool
+    ending: str
     heard: int
     wrong: int
     lost: int
@@ -115,7 +126,9 @@ def presses(kind: str, seconds: float, chance: random.Random) -> list[Press]:
     return found
 
 
-async def one_call(kind: str, voice: Voice, server: str, chance: random.Random, over: asyncio.Event) -> Outcome:
+async def one_call(
+    kind: str, voice: Voice, server: str, chance: random.Random, over: asyncio.Event, bursts: Bursts
+) -> Outcome:
     seconds = chance.uniform(SHORTEST, LONGEST)
     caller = Caller(KINDS[kind], CALLER, voice, tuple(presses(kind, seconds, chance)), seconds)
     platform = Platform(datetime.now(UTC))
@@ -123,7 +136,9 @@ async def one_call(kind: str, voice: Voice, server: str, chance: random.Random, 
     # Only what comes back at the rate of the caller's own sound is the same frame by frame.
     ear, begun = Ear(kind == "echo"), time.monotonic()
     driver = FragileDriver(platform, Dial(server), ear)
-    driver.lost_by_network = chance.random() < LOST_SHARE
+    driver.bursts, driver.lost_by_network = bursts, chance.random() < LOST_SHARE
+    if not driver.lost_by_network and chance.random() < ROUGH_SHARE / (1 - LOST_SHARE):
+        driver.ending = chance.choice(ENDINGS)
     identity = platform.call_in(caller.to, caller.from_, behaviour=behaviour_of(caller), application=APPLICATION)
     call = platform.legs[identity].call
     hanging = asyncio.create_task(driver.hang_up(over))
@@ -140,6 +155,7 @@ async def one_call(kind: str, voice: Voice, server: str, chance: random.Random, 
         at=0.0,
         seconds=round(taken, 1),
         lost_by_network=driver.lost_by_network,
+        ending=driver.ending,
         heard=ear.heard,
         wrong=ear.wrong + call.bad,
         lost=ear.lost,
@@ -148,13 +164,13 @@ async def one_call(kind: str, voice: Voice, server: str, chance: random.Random, 
     )
 
 
-async def slot(number: int, voice: Voice, server: str, begun: float, over: asyncio.Event) -> None:
+async def slot(number: int, voice: Voice, server: str, begun: float, over: asyncio.Event, bursts: Bursts) -> None:
     """Place one call after the other until it is ``over``; tell of each on standard output."""
     chance = random.Random(number)
     kind = list(KINDS)[number % len(KINDS)]
     await asyncio.sleep(chance.uniform(0.0, 5.0))
     while not over.is_set():
-        outcome = await one_call(kind, voice, server, chance, over)
+        outcome = await one_call(kind, voice, server, chance, over, bursts)
         told = {**asdict(outcome), "at": round(time.monotonic() - begun, 1)}
         print(json.dumps(told), flush=True)
         await asyncio.sleep(chance.uniform(0.1, 0.5))
@@ -168,23 +184,25 @@ async def watch_lateness(late: list[float]) -> None:
         late.append(time.monotonic() - due)
 
 
-async def load(calls: int, seconds: float, port: int) -> None:
+async def load(calls: int, seconds: float, port: int, pid: int) -> None:
     # Noise: each frame is another one.
     noise = np.random.default_rng(1).normal(0, 0.05, round(24000 * (LONGEST + 10))).astype(np.float32)
-    voice, over, late = Voice.of(noise, 24000), asyncio.Event(), list[float]()
+    voice, over, late, bursts = Voice.of(noise, 24000), asyncio.Event(), list[float](), Bursts(pid, port)
     watching = asyncio.create_task(watch_lateness(late))
     begun, used = time.monotonic(), time.process_time()
-    slots = [
-        asyncio.create_task(slot(number, voice, f"http://127.0.0.1:{port}", begun, over)) for number in range(calls)
-    ]
+    server = f"http://127.0.0.1:{port}"
+    slots = [asyncio.create_task(slot(number, voice, server, begun, over, bursts)) for number in range(calls)]
     await asyncio.wait(slots, timeout=seconds, return_when=asyncio.FIRST_EXCEPTION)
     share = (time.process_time() - used) / (time.monotonic() - begun)
     over.set()
     await asyncio.gather(*slots)
     watching.cancel()
     worst = sorted(late)[math.ceil(0.99 * len(late)) - 1]
-    print(json.dumps({"share": round(share, 3), "late": round(1000 * worst, 1)}), flush=True)
+    used_up = {"share": round(share, 3), "late": round(1000 * worst, 1)}
+    told = {**used_up, "kept": await bursts.kept(), "rough": bursts.lines}
+    print(json.dumps(told), flush=True)
 
 
 if __name__ == "__main__":
-    uvloop.run(load(calls=int(sys.argv[1]), seconds=float(sys.argv[2]), port=int(sys.argv[3])))
+    _, calls, seconds, port, pid = sys.argv
+    uvloop.run(load(int(calls), float(seconds), int(port), int(pid)))

@@ -91,6 +91,7 @@ class Server:
     port: int
     log: Path
     asks: bool
+    host: str = "127.0.0.1"
 
     def wait_until_it_answers(self) -> None:
         self._wait(self._answers, START_SECONDS, "it answers /healthz")
@@ -118,7 +119,7 @@ class Server:
 
     def _ncco(self, number: str) -> list[dict[str, Any]]:
         query = urlencode({"to": number, "from": CALLER, "uuid": uuid4(), "conversation_uuid": f"CON-{uuid4()}"})
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=10)
         try:
             connection.request("GET", f"/webhooks/answer?{query}")
             ncco: list[dict[str, Any]] = json.load(connection.getresponse())
@@ -130,7 +131,7 @@ class Server:
         return self.log.read_text(errors="replace")[-2000:]
 
     def _answers(self) -> bool:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=5)
         try:
             connection.request("GET", "/healthz")
             return connection.getresponse().status == 200
@@ -161,10 +162,13 @@ def free_port() -> int:
 
 
 @contextmanager
-def started(site: Site, name: str, command: list[str], core: int, asks: bool) -> Iterator[Server]:
+def started(
+    site: Site, name: str, command: list[str], core: int, asks: bool, host: str = "127.0.0.1"
+) -> Iterator[Server]:
     """Run a server on one core; end it when the block is left.
 
     ``command`` is Python's, unless it begins with the path of a program; the port is added as its last argument.
+    ``host`` is where it listens.
     """
     port = free_port()
     log = site.home / f"{name}.log"
@@ -179,7 +183,7 @@ def started(site: Site, name: str, command: list[str], core: int, asks: bool) ->
             preexec_fn=kept_on(core),
         )
     try:
-        server = Server(process, port, log, asks)
+        server = Server(process, port, log, asks, host)
         server.wait_until_it_answers()
         yield server
     finally:

@@ -42,14 +42,18 @@ Kind = TimelineEntry.Kind
 
 @dataclass
 class Asking:
-    """Rounds of asking, by a worker that ``started`` then: what was missed before is asked for at once."""
+    """Rounds of asking, by a worker that ``started`` then: what was missed before is asked for at once.
 
-    started: datetime
+    Without it, that is the first round. All times of asking are the database's: two workers' clocks differ.
+    """
+
+    started: datetime | None = None
 
     def __call__(self, now: datetime) -> int:
         """Ask after the calls whose turn it is; return after how many."""
         asked, silent, last = 0, set[int | None](), time.monotonic() + MOST_SECONDS
-        for call in self._due(now):
+        self.started = self.started or now
+        for call in self._due(now, self.started):
             if time.monotonic() > last:
                 break
             if call.application_id in silent or not _claim(call, now):
@@ -63,9 +67,9 @@ class Asking:
                     silent.add(call.application_id)
         return asked
 
-    def _due(self, now: datetime) -> list[Call]:
+    def _due(self, now: datetime, started: datetime) -> list[Call]:
         quiet = Q(news__lt=now - QUIET) & (Q(asked=None) | Q(asked__lt=now - QUIET))
-        missed = Q(created__lt=self.started) & (Q(asked=None) | Q(asked__lt=self.started - START))
+        missed = Q(created__lt=started) & (Q(asked=None) | Q(asked__lt=started - START))
         calls = Call.objects.exclude(status=Status.COMPLETED).filter(application__in=_with_key())
         return list(calls.filter(quiet | missed).select_related("application").order_by("news", "pk")[:MOST_CALLS])
 

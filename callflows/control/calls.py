@@ -14,6 +14,7 @@ from django.utils import timezone
 from callflows.control.accounts import client_of as client_of
 from callflows.control.accounts import public_url
 from callflows.models import Call, CallFlow, Leg, Line, PromptVersion, TimelineEntry
+from callflows.models.clock import read_db_now
 from callflows.models.prompts import sound_path
 from callflows.ncco.flow import Place
 from callflows.ncco.problems import InvalidNcco
@@ -108,7 +109,7 @@ def run(call: Call, place: Place) -> dict[str, Any]:
 
     Their audio socket is hung up: nobody is there that it could talk to. Raises VonageError.
     """
-    client, caller, at = client_of(call), caller_of(call), timezone.now()
+    client, caller, at = client_of(call), caller_of(call), read_db_now()
     forget_dialling(call)
     served = _served(call, caller.room, place, at)
     try:

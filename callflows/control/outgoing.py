@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any, cast
 
 from django.db import transaction
@@ -153,7 +152,7 @@ def _open(order: Order, application: Application, host: str, start: Place) -> Ca
         by = f" for {order.by}" if order.by else ""
         text = f"Call out{by}: {order.flow.name} from step {start.step.name}"
         call.note(Kind.COMMAND, text, name="place", data={"to": order.endpoint, "version": start.version.id})
-        Job.objects.enqueue("settle", due=timezone.now() + timedelta(seconds=SETTLE_SECONDS), call=call.pk)
+        Job.objects.enqueue("settle", after=SETTLE_SECONDS, call=call.pk)
     return call
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import secrets
-from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
@@ -14,6 +13,7 @@ from callflows.control.accounts import client_of, public_url
 from callflows.control.calls import caller_of, run
 from callflows.control.outgoing import called, heard
 from callflows.models import AudioPrompt, Call, Leg, Line, TimelineEntry
+from callflows.models.clock import db_now
 from callflows.models.jobs import Hopeless, TryAgain, job
 from callflows.ncco.flow import Place, choose, follow
 from callflows.ncco.problems import InvalidNcco
@@ -67,7 +67,7 @@ def _join(call: Call, app: str, listen: bool, prompt: AudioPrompt | None) -> tup
         call=call,
         app=app,
         settings=_settings(app, listen, prompt),
-        expires=timezone.now() + timedelta(seconds=JOIN_SECONDS),
+        expires=db_now(JOIN_SECONDS),
     )
     room = {"action": "conversation", "name": call.room_name, **({"canSpeak": []} if listen else {})}
     uri = socket_url(base, line.path)

@@ -12,6 +12,8 @@ from typing import Any, overload
 from django.db import Error, connections, models
 from django.utils import timezone
 
+from callflows.models.clock import DbNow, db_now
+
 log = logging.getLogger(__name__)
 
 # A killed worker's job is taken over after so long; a living one renews its lease three times in it.
@@ -68,14 +70,17 @@ def job(
 
 
 class JobQuerySet(models.QuerySet["Job"]):
-    def enqueue(self, kind: str, host: str = "", due: datetime | None = None, **arguments: Any) -> Job:
-        """Add a job, to be run at once or when it is ``due``.
+    def enqueue(self, kind: str, host: str = "", after: float = 0.0, **arguments: Any) -> Job:
+        """Add a job, to be run at once or ``after`` so many seconds.
 
         With ``host`` only workers on that machine take it, because it needs a file there.
         """
         if kind not in KINDS:
             raise ValueError(f"kind: expected one of {', '.join(KINDS)}, got {kind!r}")
-        return self.create(kind=kind, host=host, due=due or timezone.now(), arguments=arguments)
+        added = self.create(kind=kind, host=host, due=db_now(after), arguments=arguments)
+        # Read from the database, if anybody asks: its clock said when that is.
+        del added.due
+        return added
 
     def hasten(self, kind: str, **arguments: Any) -> int:
         """Make the waiting jobs of a kind, with these of their arguments, due now; return how many.
@@ -84,7 +89,7 @@ class JobQuerySet(models.QuerySet["Job"]):
         """
         these = {f"arguments__{name}": value for name, value in arguments.items()}
         waiting = self.filter(kind=kind, state=Job.State.WAITING, worker="", **these)
-        return waiting.update(due=timezone.now())
+        return waiting.update(due=db_now())
 
     def run_next(self, worker: str, host: str = "", *, slow: bool | None = None, lease: float = LEASE_SECONDS) -> bool:
         """Run one job that is due; False when there was none. Its failure is kept on it, and it is tried again.
@@ -100,12 +105,14 @@ class JobQuerySet(models.QuerySet["Job"]):
     def claim(
         self, worker: str, host: str = "", *, slow: bool | None = None, lease: float = LEASE_SECONDS
     ) -> Job | None:
-        """Lease the next due job. A conditional update decides between workers: SQLite has no ``skip locked``."""
-        now = timezone.now()
-        due = self.filter(state=Job.State.WAITING, due__lte=now, host__in=("", host))
+        """Lease the next due job. A conditional update decides between workers: SQLite has no ``skip locked``.
+
+        What is due, and for how long it is leased, the database's clock says: workers' own differ.
+        """
+        due = self.filter(state=Job.State.WAITING, due__lte=db_now(), host__in=("", host))
         if slow is not None:
             due = due.filter(kind__in=SLOW) if slow else due.exclude(kind__in=SLOW)
-        leased = {"due": now + timedelta(seconds=lease), "worker": worker[:100], "attempts": models.F("attempts") + 1}
+        leased = {"due": db_now(lease), "worker": worker[:100], "attempts": models.F("attempts") + 1}
         # Again as long as others were quicker with all that was found.
         while candidates := list(due.order_by("due", "pk")[:20]):
             for candidate in candidates:
@@ -168,31 +175,31 @@ class Job(models.Model):
             self.done()
 
     def done(self) -> None:
-        self._settle(state=self.State.DONE, error="", due=timezone.now())
+        self._settle(state=self.State.DONE, error="", due=db_now())
 
     def fail(self, error: BaseException) -> None:
         """Keep the error and try again later, five times with growing pauses."""
         told = isinstance(error, TryAgain | Hopeless)
         text = (str(error) if told else f"{type(error).__name__}: {error}").replace("\0", "")
         if self.attempts < ATTEMPTS and not isinstance(error, Hopeless):
-            pause = timedelta(seconds=RETRY_SECONDS[max(self.attempts, 1) - 1])
-            self._settle(error=text, due=timezone.now() + pause, worker="")
-        elif self._settle(state=self.State.FAILED, error=text, due=timezone.now()):
+            pause = RETRY_SECONDS[max(self.attempts, 1) - 1]
+            self._settle(error=text, due=db_now(pause), worker="")
+        elif self._settle(state=self.State.FAILED, error=text, due=db_now()):
             self._give_up(text)
 
     def try_again(self) -> bool:
         """Let a failed job run again, as if it were new; False when it did not rest."""
         failed = Job.objects.filter(pk=self.pk, state=self.State.FAILED)
-        return bool(failed.update(state=self.State.WAITING, due=timezone.now(), attempts=0, worker=""))
+        return bool(failed.update(state=self.State.WAITING, due=db_now(), attempts=0, worker=""))
 
     def renew(self, lease: float) -> bool:
         """Keep the job for another lease; False when it was lost to another worker."""
-        return self._settle(due=timezone.now() + timedelta(seconds=lease))
+        return self._settle(due=db_now(lease))
 
-    def _settle(self, **fields: Any) -> bool:
+    def _settle(self, due: DbNow, **fields: Any) -> bool:
         """Write down how this attempt stands, unless another worker has the job by now: attempts tell one from all."""
         mine = Job.objects.filter(pk=self.pk, state=self.State.WAITING, worker=self.worker, attempts=self.attempts)
-        if not mine.update(**fields):
+        if not mine.update(due=due, **fields):
             return False
         for name, value in fields.items():
             setattr(self, name, value)

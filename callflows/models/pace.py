@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from django.db import models
-from django.db.models.functions import Now
+
+from callflows.models.clock import db_now
 
 # Nobody waits longer than a few seconds: a place further away was taken before the clock was set back.
 NONSENSE_SECONDS = 60.0
@@ -17,7 +18,7 @@ class PaceQuerySet(models.QuerySet["Pace"]):
         every database, and holds no lock while anybody waits. Read by the database's clock: machines' own differ.
         """
         while True:
-            row = self.filter(name=name).values_list("free_at", Now()).first()
+            row = self.filter(name=name).values_list("free_at", db_now()).first()
             if row is None:
                 self.bulk_create([Pace(name=name)], ignore_conflicts=True)
                 continue

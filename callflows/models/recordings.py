@@ -22,6 +22,7 @@ from callflows.audio.kinds import HEAD_BYTES, kind_of, seconds_of
 from callflows.audio.timing import Summary, summarize, timing_path
 from callflows.audio.wavfile import is_locked, repair
 from callflows.models.calls import Call, TimelineEntry
+from callflows.models.clock import db_now
 from callflows.models.jobs import Hopeless, job
 from callflows.models.lines import Line
 from callflows.models.parts import Whole
@@ -68,8 +69,9 @@ class RecordingQuerySet(models.QuerySet["Recording"]):
         found = sorted(folder.glob("*.wav")) if folder.is_dir() else []
         kept = [each for path in found if (each := self._try_to_keep(path))]
         lost = Line.objects.filter(pk__in=[each.line_id for each in kept], state=Line.State.OPEN)
-        lost.update(state=Line.State.LOST, closed=timezone.now())
+        lost.update(state=Line.State.LOST, closed=db_now())
         for part in folder.glob("*.part"):
+            # Its file system's clock is this machine's own.
             with suppress(FileNotFoundError):
                 if timezone.now().timestamp() - part.stat().st_mtime > STARTING_SECONDS and not is_locked(part):
                     part.unlink()

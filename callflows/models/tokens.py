@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from django.db import IntegrityError, models, transaction
 from django.utils import timezone
 
+from callflows.models.clock import db_now
+
 # A token is good from 30 s before to 5 minutes after its time of issue: later it is refused for its age.
 KEPT_SECONDS = 600
 
@@ -19,7 +21,7 @@ class SeenTokenQuerySet(models.QuerySet["SeenToken"]):
         """
         try:
             with transaction.atomic():
-                self.create(jti=jti, body=body)
+                self.create(jti=jti, body=body, at=db_now())
         except IntegrityError:
             return self.filter(jti=jti, body=body).exists()
         return True

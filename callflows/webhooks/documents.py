@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from callflows.models import Call, Job, Line
@@ -51,13 +51,13 @@ def serve(
     context = _context(call, room, base, at, more or {})
     begun = compose(before, context)
     seconds = longest(begun.document, _stream_seconds(before, context))
-    end = compose([last], context if last.in_room else _expecting(context, call, last, base, at, seconds))
+    end = compose([last], context if last.in_room else _expecting(context, call, last, base, seconds))
     found = _accepted(joined([begun, end]))
     if last.in_room:
-        due = at + timedelta(seconds=DIAL_SECONDS if seconds is None else seconds)
+        after = DIAL_SECONDS if seconds is None else seconds
         named: dict[str, Any] = {"version": last.version.id, "step": last.step.name, "attempt": last.attempt}
         # The same step may come again later, and is dialled again then; a job that runs twice must not dial twice.
-        Job.objects.enqueue("dial_in", due=due, call=call.pk, once=secrets.token_hex(8), **named)
+        Job.objects.enqueue("dial_in", after=after, call=call.pk, once=secrets.token_hex(8), **named)
     return found
 
 
@@ -71,7 +71,7 @@ def dial(call: Call, room: str, place: Place, base: str, at: datetime) -> Served
 
     Raises InvalidNcco.
     """
-    context = _expecting(_context(call, room, base, at, {}), call, place, base, at, 0)
+    context = _expecting(_context(call, room, base, at, {}), call, place, base, 0)
     return _accepted(dial_document(place, context))
 
 
@@ -87,11 +87,11 @@ def _context(call: Call, room: str, base: str, at: datetime, more: Mapping[str, 
     )
 
 
-def _expecting(context: Context, call: Call, place: Place, base: str, at: datetime, seconds: float | None) -> Context:
+def _expecting(context: Context, call: Call, place: Place, base: str, seconds: float | None) -> Context:
     """Return ``context`` with the address of the line that ``place`` opens after ``seconds``, if it leads to an app."""
     if not (place.step.endpoint == "websocket" and place.step.options.get(APP)):
         return context
-    line = Line.objects.expect(call, place, at, seconds)
+    line = Line.objects.expect(call, place, seconds)
     return replace(context, socket_uri=lambda place: socket_url(base, line.path))
 
 

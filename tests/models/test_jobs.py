@@ -81,7 +81,7 @@ def test_kind_that_this_version_does_not_know_fails_and_stops_nobody(done: list[
 
 def test_job_waits_until_it_is_due(done: list[str]) -> None:
     with time_machine.travel(timezone.now(), tick=False) as clock:
-        Job.objects.enqueue("download", due=timezone.now() + timedelta(seconds=60), word="later")
+        Job.objects.enqueue("download", after=60, word="later")
         assert not Job.objects.run_next("worker")
         clock.shift(61)
         assert Job.objects.run_next("worker")
@@ -89,9 +89,8 @@ def test_job_waits_until_it_is_due(done: list[str]) -> None:
 
 
 def test_waiting_job_can_be_hastened_but_not_one_in_hand(done: list[str]) -> None:
-    soon = timezone.now() + timedelta(seconds=60)
     for word in ("this", "other"):
-        Job.objects.enqueue("download", due=soon, word=word)
+        Job.objects.enqueue("download", after=60, word=word)
     assert Job.objects.hasten("download", word="this") == 1
     assert Job.objects.claim("worker")
     assert Job.objects.hasten("download", word="this") == 0

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import time_machine
 
 from callflows.models import Call, CallFlow, Job, Line
 from callflows.models.jobs import KINDS
@@ -61,12 +62,20 @@ def joinable(*steps: tuple[str, str, dict[str, Any]]) -> CallFlow:
     return flow
 
 
+@pytest.fixture
+def clock_at() -> Iterator[None]:
+    """It is AT, also for the database, which on SQLite has the machine's clock."""
+    with time_machine.travel(AT, tick=False):
+        yield
+
+
 def test_values_of_the_call_and_of_the_event_are_filled() -> None:
     flow = make_flow(talk("hello", "{{ from }} called {{ to }}, {{ headers.ref }}"))
     assert served(flow, {"headers.ref": "20931"}).document[0]["text"] == f"{CALLER} called {NUMBER}, 20931"
     assert served(flow).document[0]["text"] == f"{CALLER} called {NUMBER}, "
 
 
+@pytest.mark.usefixtures("clock_at")
 def test_socket_is_expected_for_as_long_as_what_comes_before_it_can_take() -> None:
     prompt = make_prompt(seconds=2.0)
     found = served(make_flow(("tune", "stream", {"prompt": prompt.pk}), ECHO))
@@ -125,6 +134,7 @@ def test_version_without_steps_has_no_entry() -> None:
 # Rooms
 
 
+@pytest.mark.usefixtures("clock_at")
 @pytest.mark.parametrize(
     ("before", "seconds"), [((), 0), ((("wait", "wait", {"timeout": 5}),), 5), ((talk("hi", "<speak>Hi</speak>"),), 60)]
 )
@@ -144,6 +154,7 @@ def test_joinable_flow_has_its_endpoint_called_when_the_caller_can_be_in_the_roo
     assert job.due == AT + timedelta(seconds=seconds)
 
 
+@pytest.mark.usefixtures("clock_at")
 def test_socket_of_a_joinable_flow_is_expected_when_it_is_called() -> None:
     flow = joinable(ECHO)
     caller = call(flow)

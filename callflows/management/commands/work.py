@@ -18,6 +18,7 @@ from django.utils import timezone
 from callflows.control.asking import Asking
 from callflows.management.commands.serve import close_databases, repair_recordings
 from callflows.models import Call, Job, PromptUpload, SeenToken, parts
+from callflows.models.clock import read_db_now
 from callflows.models.jobs import LEASE_SECONDS
 
 log = logging.getLogger(__name__)
@@ -101,15 +102,15 @@ class Rounds:
     """What is done again and again, beside the jobs. One that fails does not stop the others."""
 
     def __init__(self) -> None:
-        self.asking = Asking(timezone.now())
+        self.asking = Asking()
         self.all: tuple[Callable[[], object], ...] = (
             repair_recordings,
             parts.sweep,
             lambda: PromptUpload.objects.sweep(timezone.now()),
-            lambda: self.asking(timezone.now()),
-            lambda: Call.objects.give_up(timezone.now()),
-            lambda: SeenToken.objects.forget(timezone.now()),
-            lambda: Job.objects.forget(timezone.now()),
+            lambda: self.asking(read_db_now()),
+            lambda: Call.objects.give_up(read_db_now()),
+            lambda: SeenToken.objects.forget(read_db_now()),
+            lambda: Job.objects.forget(read_db_now()),
         )
 
     def __call__(self) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page
 
+from tests.dates import stamp
 from tests.services import Deployment
 
 ROOM, LEG = "CON-1c9e6f30-5a7b-4d28-9e40-2f8b6a1d7c53", "4f1d0c9b7a6e4a2f8c3b5d7e9f012345"
@@ -42,7 +43,7 @@ def with_operator(demo_home: Path, folder: Path) -> Deployment:
 def place_call(url: str) -> None:
     """Have the menu answered, and tell of the call's end."""
     asked = {"to": "447700900003", "from": "447700900123", "uuid": LEG, "conversation_uuid": ROOM}
-    event = {"uuid": LEG, "conversation_uuid": ROOM, "status": "completed", "timestamp": "2026-03-02T09:15:05.000Z"}
+    event = {"uuid": LEG, "conversation_uuid": ROOM, "status": "completed", "timestamp": stamp(5)}
     told = urllib.request.Request(
         f"{url}/webhooks/events", json.dumps(event).encode(), {"Content-Type": "application/json"}
     )

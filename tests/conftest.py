@@ -120,8 +120,7 @@ def postgres() -> Iterator[str]:
     yield from shared(os.environ.get("TEST_DATABASE_URL", ""), services.postgres_server())
 
 
-@pytest.fixture(scope="session", autouse=True)
-def cheap_database(django_db_setup: None) -> None:
+def pytest_sessionstart() -> None:
     """Empty tables after a test and let Django's own rows be, and look for static files once in a process.
 
     Django writes its content types and permissions anew after each test, and WhiteNoise looks at 133 files for each

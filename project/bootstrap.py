@@ -23,6 +23,10 @@ TARGETS = {
     "demo": ("requirements.lock", ["manage.py", "demo"]),
     "run": ("requirements.lock", ["manage.py", "run"]),
     "test": ("requirements-dev.lock", ["-m", "tests.run"]),
+    "test-core": ("requirements-dev.lock", ["-m", "tests.core"]),
+    "test-dates": ("requirements-dev.lock", ["-m", "tests.moments"]),
+    "soak": ("requirements-dev.lock", ["-m", "tests.long", "soak"]),
+    "chaos": ("requirements-dev.lock", ["-m", "tests.long", "chaos"]),
     "install-fast": (
         "requirements-deploy.lock",
         ["-c", "print('Now: .venv/bin/python manage.py serve --with uvicorn')"],

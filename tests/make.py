@@ -15,6 +15,7 @@ from callflows.audio.pcm import to_int16
 from callflows.audio.tones import tone
 from callflows.models import Application, AudioPrompt, CallFlow, PhoneNumber
 from callflows.sockets.registry import outcomes
+from tests.dates import stamp
 
 UUID = "4f1d0c9b7a6e4a2f8c3b5d7e9f012345"
 ROOM = "CON-1c9e6f30-5a7b-4d28-9e40-2f8b6a1d7c53"
@@ -78,7 +79,7 @@ def ask(client: Client, to: str = NUMBER, **more: str) -> Any:
 
 def tell(client: Client, url: str = "/webhooks/events", **event: Any) -> Any:
     """Post one event of the call; ``None`` leaves a member out."""
-    body = {"uuid": UUID, "conversation_uuid": ROOM, "timestamp": "2026-03-02T09:15:05.000Z", **event}
+    body = {"uuid": UUID, "conversation_uuid": ROOM, "timestamp": stamp(5), **event}
     kept = {name: value for name, value in body.items() if value is not None}
     path = url.removeprefix("http://testserver")
     return client.post(path, json.dumps(kept), content_type="application/json")

@@ -1,4 +1,4 @@
-"""Knows all that `make test` does: the checks, then the tests, whose last line ends it."""
+"""Knows all that `make test` does: what it needs, the checks, then the tests, and in the last lines what went wrong."""
 
 from __future__ import annotations
 
@@ -8,8 +8,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 from project.bootstrap import ROOT
+from tests.dates import MOMENTS
+from tests.seed import chosen_seed
 
 PYTHON = sys.executable
 # Production settings with values that mean nothing: nobody is asked at these addresses.
@@ -22,25 +26,35 @@ PRODUCTION = {
     "SIGNATURE_SECRETS": "a1b2c3d4:not-a-secret-but-long-enough-for-a-check",
 }
 CHECKS = {
+    "mypy": ["-m", "mypy"],
+    "core": ["-m", "tests.core"],
     "ruff check": ["-m", "ruff", "check", "."],
     "ruff format": ["-m", "ruff", "format", "--check", "."],
-    "mypy": ["-m", "mypy"],
     "djlint": ["-m", "djlint", "templates", "--lint", "--quiet"],
-    "core": ["-m", "tests.core"],
     "migrations": ["manage.py", "makemigrations", "--check", "--dry-run"],
     "deploy": ["manage.py", "check", "--deploy", "--fail-level", "WARNING"],
     "static files": ["manage.py", "collectstatic", "--no-input", "--verbosity", "0"],
 }
 # Calls last as long as they last: three processes keep two cores busy while others wait for theirs to end.
 SPREAD = ["-n", "3", "--dist", "worksteal"]
+# Each skipped test by its name, with its reason, and what costs most.
+TOLD = ["-rs", "--no-fold-skipped", "--durations=20"]
+# Two cores, two checks at a time: the long ones first.
+AT_ONCE = 2
 ON_PRODUCTION_SETTINGS = ("deploy", "static files")
+NOT_FOR_CHECKS = ("ADMIN_PASSWORD", "PORT", "MOMENT")
 
 
-def check(name: str, folder: str) -> bool:
+def environment() -> dict[str, str]:
+    """Return the machine's environment; compiled files are kept, or each process compiles all of them anew."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
+def check(name: str, folder: str, moment: str) -> bool:
     """Run one check in a data folder of its own; print its output only when it failed."""
     begun = time.monotonic()
-    machine = {each: value for each, value in os.environ.items() if each not in (*PRODUCTION, "ADMIN_PASSWORD", "PORT")}
-    variables = {**machine, "DATA_DIR": folder, **(PRODUCTION if name in ON_PRODUCTION_SETTINGS else {})}
+    machine = {each: value for each, value in environment().items() if each not in (*PRODUCTION, *NOT_FOR_CHECKS)}
+    variables = {**machine, "DATA_DIR": folder, **particular(name, moment)}
     done = subprocess.run(
         [PYTHON, *CHECKS[name]], cwd=ROOT, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
     )
@@ -50,27 +64,60 @@ def check(name: str, folder: str) -> bool:
     return done.returncode == 0
 
 
+def particular(name: str, moment: str) -> Mapping[str, str]:
+    """Return the variables that one check needs and the others do not."""
+    if name == "core":
+        return {"MOMENT": moment}
+    return PRODUCTION if name in ON_PRODUCTION_SETTINGS else {}
+
+
+def check_all(moment: str) -> list[str]:
+    """Run all checks; return the names of those that failed."""
+    print(f"Checks, {AT_ONCE} at a time; the core's tests as if it were {moment} ...", flush=True)
+    with tempfile.TemporaryDirectory(prefix="callflows-checks-") as folder, ThreadPoolExecutor(AT_ONCE) as pool:
+        passed = pool.map(lambda name: check(name, os.path.join(folder, name.replace(" ", "-")), moment), CHECKS)
+        return [name for name, good in zip(CHECKS, passed, strict=True) if not good]
+
+
 def see_to_chromium() -> bool:
     """Install Debian's Chromium where we may, else say what to do."""
     if os.path.exists(os.environ.get("CHROMIUM", "/usr/bin/chromium")):
         return True
     command = "apt-get update && apt-get install --yes chromium"
     if "CHROMIUM" not in os.environ and os.geteuid() == 0 and shutil.which("apt-get"):
-        print("Installing Chromium for the browser tests ...", flush=True)
+        print(
+            "Setting up: the browser tests need Chromium, and none is here. Installing Debian's with apt-get:",
+            flush=True,
+        )
+        print(
+            "about 400 MB, once, a minute or two; set CHROMIUM to the path of one to use that instead ...", flush=True
+        )
         if subprocess.call(command, shell=True, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"}) == 0:
             return True
     print(f"chromium      FAILED: the browser tests need one; run: {command}, or set CHROMIUM to the path of one")
     return False
 
 
+def test(seed: int) -> int:
+    """Run all tests; the seed gives their order and what they draw by chance."""
+    chance = [f"--randomly-seed={seed}", f"--hypothesis-seed={seed}"]
+    variables = {**environment(), "SEED": str(seed)}
+    return subprocess.call([PYTHON, "-m", "pytest", *SPREAD, *TOLD, *chance, *sys.argv[1:]], cwd=ROOT, env=variables)
+
+
 def main() -> int:
-    with tempfile.TemporaryDirectory(prefix="callflows-checks-") as folder:
-        failed = [name for name in CHECKS if not check(name, folder)]
-    if not see_to_chromium():
-        failed.append("chromium")
+    begun, seed = time.monotonic(), chosen_seed()
+    moment = os.environ.pop("MOMENT", "") or list(MOMENTS)[seed % len(MOMENTS)]
+    print(f"Seed {seed}; the same again: SEED={seed} make test", flush=True)
+    failed = [] if see_to_chromium() else ["chromium"]
+    failed += check_all(moment)
     if failed:
         print(f"\nFailed: {', '.join(failed)}. The tests run all the same.\n", flush=True)
-    tests = subprocess.call([PYTHON, "-m", "pytest", *SPREAD, *sys.argv[1:]], cwd=ROOT)
+    tests, spent = test(seed), os.times()
+    processor = spent.children_user + spent.children_system
+    print(f"make test: {time.monotonic() - begun:.0f} s, {processor:.0f} s of processor; SEED={seed}, core at {moment}")
+    if failed:
+        print(f"Failed besides the tests: {', '.join(failed)}; see above.")
     return tests or bool(failed)
 
 

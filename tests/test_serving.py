@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -17,6 +16,9 @@ from websockets.exceptions import ConnectionClosed
 
 from callflows.serving import CannotListen, check_address
 from tests.services import Deployment, Process, free_port, status, wait_until
+from tests.stopwatch import Stopwatch
+
+pytestmark = pytest.mark.process
 
 SERVERS = ("daphne", "uvicorn")
 UPGRADE = (
@@ -83,9 +85,10 @@ def test_a_second_signal_ends_at_once(servers: Tiny, server: str) -> None:
     process = servers.tiny(server, "stuck")
     process.popen.terminate()
     process.wait_until_it_says("stopping")
-    begun = time.monotonic()
-    assert process.stop() == 1
-    assert time.monotonic() - begun < 4
+    watch = Stopwatch(process.popen.pid)
+    assert process.stop(60) == 1
+    # By itself it would wait for 5 s.
+    assert watch.seconds() < 4
 
 
 @pytest.mark.parametrize("server", SERVERS)
@@ -99,15 +102,16 @@ async def test_a_client_that_does_not_read_is_bounded_and_ended_and_others_notic
         async with connect(socket_url(process, "/other")) as client:
             worst = 0.0
             while "flood written down, code 1006" not in process.said():
-                begun = time.monotonic()
+                watch = Stopwatch(process.popen.pid)
                 await client.send(b"a" * 640)
                 assert await client.recv() == b"a" * 640
-                worst = max(worst, time.monotonic() - begun)
+                worst = max(worst, watch.seconds())
                 await asyncio.sleep(0.02)
                 assert resident(process) < memory + 16_000_000
             assert worst < 0.5
     dropped = await asyncio.to_thread(ask_for_peers, process)
-    assert dropped["/flood"]["dropped"] > 1000
+    # How many depends on the machine: it floods as fast as that lets it.
+    assert dropped["/flood"]["dropped"] > 100
     assert dropped["/other"]["dropped"] == 0
 
 
@@ -150,10 +154,8 @@ def test_the_real_server_and_the_worker_end_within_3_s(on_sqlite: Deployment, se
     serve, work = on_sqlite.serve("--with", server, PYTHONWARNINGS="default"), on_sqlite.work(PYTHONWARNINGS="default")
     assert status(serve.url + "/admin/login/") == 200
     assert status(serve.url + "/static/admin/css/base.css") == 200
-    begun = time.monotonic()
-    assert (serve.stop(), work.stop()) == (0, 0)
-    # Twice what is promised: other tests use the machine too.
-    assert time.monotonic() - begun < 6
+    assert serve.seconds_to_stop() < 3
+    assert work.seconds_to_stop() < 3
     assert "Warning" not in serve.said() + work.said()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,8 @@ from tests.audio.test_kinds import make
 from tests.file_server import FileServer, Sent, file_server
 from tests.rest_server import APPLICATION, Reply, payload, pem, rest_server
 from tests.services import Deployment, Process, rows, wait_until
+
+pytestmark = pytest.mark.process
 
 PATH = "/v1/files/bbbbbbbb-1111"
 ENQUEUE = """
@@ -153,11 +154,10 @@ def test_quick_job_begins_at_once_though_all_downloads_hang(
     start(on_sqlite)
     wait_until(lambda: len(host.asked) == 2, "as many downloads as there are threads for them")
     shell(on_sqlite, QUICK)
-    done = "SELECT (julianday(due) - julianday(made)) * 86400 FROM callflows_job WHERE state = 'done'"
+    # The downloads hang until it is done, and none of the two threads for them is free.
+    done = "SELECT 1 FROM callflows_job WHERE state = 'done'"
     wait_until(lambda: bool(rows(on_sqlite, done)), "the quick job is done")
-    ((seconds,),) = rows(on_sqlite, done)
-    # 0.4 s at most, and another process that uses the machine.
-    assert seconds < 1.5
+    assert len(host.asked) == 2
     over.set()
     everything = "SELECT count(*) FROM callflows_job WHERE state = 'done'"
     wait_until(lambda: rows(on_sqlite, everything) == [(6,)], "the downloads are done as well")
@@ -171,17 +171,12 @@ def test_worker_that_is_told_to_stop_ends_in_the_middle_of_a_download(
     prepare(on_sqlite, host)
     worker = start(on_sqlite)
     wait_until(lambda: host.asked == [PATH], "it downloads")
-    begun = time.monotonic()
-    assert worker.stop() == 0
-    # Within 3 s it is promised; other tests use the machine too.
-    assert time.monotonic() - begun < 6
+    assert worker.seconds_to_stop() < 3
     over.set()
     assert rows(on_sqlite, "SELECT state FROM callflows_job") == [("waiting",)]
 
 
 def test_idle_worker_ends_at_once(on_sqlite: Deployment) -> None:
     worker = start(on_sqlite)
-    begun = time.monotonic()
-    assert worker.stop() == 0
-    assert time.monotonic() - begun < 2
+    assert worker.seconds_to_stop() < 2
     assert "Traceback" not in worker.said()

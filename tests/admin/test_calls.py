@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,13 +9,14 @@ from django.test import Client
 
 from callflows import live
 from callflows.models import Call, Line, Recording, TimelineEntry
+from tests import dates
 from tests.admin.forms import messages, someone
 from tests.make import CALLER, ECHO, NUMBER, ROOM, UUID, make_flow, make_number, make_prompt
 
 pytestmark = pytest.mark.django_db
 
 CALLS = "/admin/callflows/call/"
-START = datetime(2026, 3, 2, 9, 15, tzinfo=UTC)
+START = dates.EXAMPLE
 
 
 def make_call(uuid: str = UUID, **fields: Any) -> Call:

@@ -1,11 +1,10 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import pytest
 
 from callflows.admin.call_page import offset
 from callflows.admin.show import duration, moment, phone, pretty, readable
+from tests import dates
 
 
 @pytest.mark.parametrize(
@@ -51,7 +50,7 @@ def test_offset_is_in_tenths(seconds: float, shown: str) -> None:
 
 
 def test_moment_names_its_zone() -> None:
-    at = datetime(2024, 7, 1, 12, 0, 5, 123000, tzinfo=UTC)
+    at = dates.SUMMER
     html = moment(at, "Europe/London")
     assert '1 Jul 2024, 13:00 <span class="zone">BST</span>' in html
     assert 'title="2024-07-01 13:00:05.123 Europe/London"' in html

@@ -26,6 +26,7 @@ time.sleep(60)
 """
 
 
+@pytest.mark.process
 def test_a_killed_writer_leaves_a_file_that_wave_opens(tmp_path: Path) -> None:
     path = tmp_path / "call.wav"
     with subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE) as writer:

@@ -8,10 +8,12 @@ import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page
 
+from tests.dates import stamp
 from tests.services import Deployment
 
 ROOM, LEG = "CON-1c9e6f30-5a7b-4d28-9e40-2f8b6a1d7c53", "4f1d0c9b7a6e4a2f8c3b5d7e9f012345"
@@ -42,7 +44,7 @@ def with_operator(demo_home: Path, folder: Path) -> Deployment:
 def place_call(url: str) -> None:
     """Have the menu answered, and tell of the call's end."""
     asked = {"to": "447700900003", "from": "447700900123", "uuid": LEG, "conversation_uuid": ROOM}
-    event = {"uuid": LEG, "conversation_uuid": ROOM, "status": "completed", "timestamp": "2026-03-02T09:15:05.000Z"}
+    event = {"uuid": LEG, "conversation_uuid": ROOM, "status": "completed", "timestamp": stamp(5)}
     told = urllib.request.Request(
         f"{url}/webhooks/events", json.dumps(event).encode(), {"Content-Type": "application/json"}
     )
@@ -51,12 +53,28 @@ def place_call(url: str) -> None:
             assert response.status in (200, 204)
 
 
-@pytest.fixture
-def operator(site: str, page: Page) -> Page:
-    """A browser at the admin's first page, logged in."""
+@pytest.fixture(scope="module")
+def cookies(site: str, chromium: Browser) -> Any:
+    return cookies_of(site, chromium)
+
+
+def cookies_of(site: str, chromium: Browser) -> Any:
+    """Return what a browser keeps that has logged in: once, for its password takes seconds to check."""
+    context = chromium.new_context()
+    page = context.new_page()
     page.goto(f"{site}/admin/")
     page.get_by_label("Username").fill("operator")
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Log in").click()
     page.wait_for_url(f"{site}/admin/")
+    kept = context.cookies()
+    context.close()
+    return kept
+
+
+@pytest.fixture
+def operator(site: str, cookies: Any, page: Page) -> Page:
+    """A browser at the admin's first page, logged in."""
+    page.context.add_cookies(cookies)
+    page.goto(f"{site}/admin/")
     return page

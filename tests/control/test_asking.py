@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -15,6 +15,7 @@ from pytest_django import Settings
 
 from callflows.control.asking import QUIET, START, Asking
 from callflows.models import Application, Call
+from tests import dates
 from tests.rest_server import Asked, Reply, RestServer, payload, rest_server
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -58,8 +59,8 @@ def test_call_that_has_ended_is_ended_as_vonage_says(api: RestServer) -> None:
     assert ask() == 1
     call.refresh_from_db()
     assert (call.status, call.outcome) == ("completed", "")
-    assert call.answered == datetime(2026, 3, 2, 9, 15, 4, tzinfo=UTC)
-    assert call.ended == datetime(2026, 3, 2, 9, 15, 42, tzinfo=UTC)
+    assert call.answered == dates.example(4)
+    assert call.ended == dates.example(42)
     assert call.seconds == 38
     assert call.legs.get().status == "completed"
     assert told(call) == [("event", "Vonage says: completed, 0:38")]

@@ -16,6 +16,7 @@ from callflows.models import Application, Call, CallFlow, Job, PhoneNumber
 from callflows.models.jobs import KINDS
 from callflows.vonage.account import VonageError
 from callflows.webhooks.addresses import StepRef
+from tests.dates import stamp
 from tests.make import ECHO, NUMBER, ROOM, make_flow, make_number, talk
 from tests.rest_server import CREATED, Asked, Reply, RestServer, payload
 
@@ -78,7 +79,7 @@ def test_events_and_answer_that_come_before_the_201_are_of_the_same_call(
         client, ids = Client(), {"uuid": UUID, "conversation_uuid": ROOM, "from": NUMBER, "to": CALLEE}
         events, answer = (urlsplit(asked.body[name][0]).path for name in ("event_url", "answer_url"))
         for status in ("started", "ringing", "answered"):
-            event = {**ids, "status": status, "direction": "outbound", "timestamp": "2026-03-02T09:15:05.000Z"}
+            event = {**ids, "status": status, "direction": "outbound", "timestamp": stamp(5)}
             assert client.post(events, event, content_type="application/json").status_code == 204
         served.append(client.post(answer, ids, content_type="application/json").json())
         connection.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,11 @@ from django.db.migrations.executor import MigrationExecutor
 from callflows.ncco.document import problems
 from callflows.ncco.flow import Flow, Place, Version, walk
 from callflows.ncco.served import Context, build
-from tests import services
+from tests import dates, services
 
 OLD = "migrated"
 FIRST = [("callflows", "0001_initial")]
-AT = datetime(2026, 3, 2, 9, 15, tzinfo=UTC)
+AT = dates.EXAMPLE
 UUID = "4f1d0c9b7a6e4a2f8c3b5d7e9f012345"
 ROOM = "CON-1c9e6f30-5a7b-4d28-9e40-2f8b6a1d7c53"
 CONTEXT = Context(

@@ -15,6 +15,7 @@ from callflows.calls.progress import later
 from callflows.payloads.body import BadPayload, from_query
 from callflows.payloads.events import OUTCOMES, PROGRESS, CallEvent, moment
 from callflows.payloads.telling import sentence
+from tests import dates
 
 FOLDER = Path(__file__).parent
 EVENTS = sorted(FOLDER.glob("events/*.json"))
@@ -151,7 +152,7 @@ def test_transfer_is_in_the_room_that_the_leg_went_to() -> None:
 
 
 def test_time_of_an_event_is_utc() -> None:
-    assert CallEvent.parse(load("started")).at == datetime(2026, 3, 2, 9, 15, 1, 104_000, UTC)
+    assert CallEvent.parse(load("started")).at == dates.example(1.104)
 
 
 # GET
@@ -250,11 +251,11 @@ def test_ids_are_kept_byte_for_byte() -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("2026-03-02T09:15:01.104Z", datetime(2026, 3, 2, 9, 15, 1, 104_000, UTC)),
-        ("2026-03-02T09:15:01Z", datetime(2026, 3, 2, 9, 15, 1, 0, UTC)),
-        ("2026-03-02 09:15:01", datetime(2026, 3, 2, 9, 15, 1, 0, UTC)),
-        (" 2026-03-02T11:15:01+02:00 ", datetime(2026, 3, 2, 9, 15, 1, 0, UTC)),
-        ("2026-03-02T09:15:01.123456789Z", datetime(2026, 3, 2, 9, 15, 1, 123_456, UTC)),
+        ("2026-03-02T09:15:01.104Z", dates.example(1.104)),
+        ("2026-03-02T09:15:01Z", dates.example(1)),
+        ("2026-03-02 09:15:01", dates.example(1)),
+        (" 2026-03-02T11:15:01+02:00 ", dates.example(1)),
+        ("2026-03-02T09:15:01.123456789Z", dates.example(1.123456)),
     ],
 )
 def test_time_is_read_in_every_form_of_vonages(text: str, expected: datetime) -> None:

@@ -15,6 +15,8 @@ from websockets.frames import Opcode
 from tests.services import Deployment, Process, free_port
 from tests.serving.messages import UPGRADE, audio, client, cut
 
+pytestmark = pytest.mark.process
+
 SERVERS = ("daphne", "uvicorn")
 
 

@@ -14,6 +14,8 @@ from websockets.frames import Opcode
 from tests.services import Deployment, Process, free_port, wait_until
 from tests.serving.messages import UPGRADE, audio, client
 
+pytestmark = pytest.mark.process
+
 SERVERS = ("daphne", "uvicorn")
 
 

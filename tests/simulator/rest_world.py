@@ -7,7 +7,7 @@ import json
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import cache
 from typing import Any
 
@@ -20,11 +20,12 @@ from callflows.simulator.platform import Kind, NotPossible
 from callflows.simulator.rest.api import Api
 from callflows.simulator.rest.keys import new_pair
 from callflows.simulator.rest.messages import Reply, Request
+from tests import dates
 
 APPLICATION = "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee"
 LEG = "7d3c5a10-2b4e-4f6a-9c8d-0e1f2a3b4c5d"
 CONVERSATION = "CON-1c9e6f30-5a7b-4d28-9e40-2f8b6a1d7c53"
-BEGAN = datetime(2026, 3, 2, 9, 15, tzinfo=UTC)
+BEGAN = dates.EXAMPLE
 OURS, CALLEE = "442079460000", "447700900222"
 
 pair = cache(new_pair)

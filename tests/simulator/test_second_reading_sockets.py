@@ -40,18 +40,21 @@ async def said(run: Second, socket: Socket, count: int) -> list[dict[str, Any]]:
     return socket.texts[1:]
 
 
+def half_seconds(socket: Socket) -> list[float]:
+    """Return how long each 25 steps from frame to frame took."""
+    return [last - first for (first, _), (last, _) in zip(socket.frames, socket.frames[25:], strict=False)]
+
+
 @pytest.mark.parametrize(("rate", "size"), [(8000, 320), (16000, 640), (24000, 960)])
 async def test_frames_of_20_ms_come_at_50_a_second(rate: int, size: int) -> None:
     async with second([connect(rate=rate)], caller=STAYS) as run:
         socket = await run.socket()
-        await run.until(lambda: len(socket.frames) > 25)
-        first = socket.texts[0]
-        frames = socket.frames[:26]
+        # 25 steps of 20 ms: a busy machine makes a reader late now and then, a wrong rate always.
+        await run.until(lambda: any(0.42 < took < 0.6 for took in half_seconds(socket)))
+        first, frames = socket.texts[0], list(socket.frames)
     assert first == {"event": "websocket:connected", "content-type": f"audio/l16;rate={rate}"}
     assert isinstance(socket.heard[0][1], str)
     assert {len(each) for _, each in frames} == {size}
-    # 25 steps of 20 ms; a busy machine may be late with one, not early with all.
-    assert 0.42 < frames[-1][0] - frames[0][0] < 0.7
 
 
 async def test_a_socket_is_opened_as_it_was_written_and_told_of_as_a_leg() -> None:
@@ -91,13 +94,14 @@ async def test_notify_waits_for_the_sound_before_it_and_clear_drops_both() -> No
         socket.send({"action": "dance"})
         socket.send({"action": "notify", "payload": {"n": 1}})
         assert await said(run, socket, 1) == [{"event": "websocket:notify", "payload": {"n": 1}}]
-        asked, _ = socket.heard[-1]
+        asked = len(socket.frames)
         for _ in range(30):
             socket.send(FRAME)
         socket.send({"action": "notify", "payload": {"n": [2]}})
         assert (await said(run, socket, 2))[1] == {"event": "websocket:notify", "payload": {"n": [2]}}
-        at = next(at for at, each in socket.heard if isinstance(each, str) and "[2]" in each)
-        assert 0.5 < at - asked < 1.0
+        place = next(at for at, (_, each) in enumerate(socket.heard) if isinstance(each, str) and "[2]" in each)
+        # By the fake's own clock, which is its frames: 30 of ours were played, and those that a busy reader was late.
+        assert 25 <= sum(isinstance(each, bytes) for _, each in socket.heard[:place]) - asked < 100
         for _ in range(500):
             socket.send(FRAME)
         socket.send({"action": "notify", "payload": {"n": 3}})

@@ -20,6 +20,8 @@ from callflows.simulator.party import Keys, Say
 from tests.simulator.test_driver import HOST, Site, connect, serving
 from tests.simulator.tones import loudness
 
+pytestmark = pytest.mark.process
+
 ROOT = Path(__file__).parent.parent.parent
 
 

@@ -16,6 +16,8 @@ from django.core.management.base import CommandError
 from tests.simulator.test_driver import Site, connect, serving
 from tests.simulator.test_simulate_call import ROOT
 
+pytestmark = pytest.mark.process
+
 SCENARIO = "calls: [{to: 447700900001, stays: 0.6, do: [{tone: 440}]}]\nexpect: [{ended by: user}]\n"
 
 

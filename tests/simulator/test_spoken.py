@@ -47,6 +47,7 @@ def test_a_murmur_sounds_in_the_telephones_band_and_the_same_each_time() -> None
     assert murmur(TEXT).pcm == murmur(TEXT).pcm
 
 
+@pytest.mark.process
 def test_a_program_speaks_and_gets_the_text_as_no_option(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "voice.wav").write_bytes(wav_bytes(sample_voice(0.5).pcm[16000], 16000))
     script = "import sys\nassert sys.stdin.read() == '--version' and sys.argv[1:] == ['--stdout', '--stdin']\n"
@@ -56,6 +57,7 @@ def test_a_program_speaks_and_gets_the_text_as_no_option(tmp_path: Path, monkeyp
     assert (voice.seconds, hint) == (0.5, "")
 
 
+@pytest.mark.process
 def test_a_program_that_fails_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program(tmp_path, monkeypatch, "raise SystemExit(3)")
     _, hint = speak(TEXT)

@@ -7,7 +7,6 @@ import itertools
 import json
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -38,6 +37,7 @@ from callflows.simulator.knobs import Knobs
 from callflows.simulator.party import Behaviour, behaviour_of
 from callflows.simulator.platform import Platform
 from callflows.simulator.sound import Sound, Voice
+from tests import dates
 
 PAYLOADS = Path(__file__).parent.parent / "payloads"
 NUMBER = "442079460000"
@@ -45,7 +45,7 @@ CALLER = "447700900111"
 CALLEE = "447700900222"
 PHONE = {"type": "phone", "number": CALLEE}
 LATENCY = 0.01
-BEGAN = datetime(2026, 3, 2, 9, 15, 1, 104000, UTC)
+BEGAN = dates.example(1.104)
 JSON = "application/json"
 
 # What an application does with a message of its socket: answers, as messages or as an end.

@@ -41,6 +41,7 @@ def run(project: Path, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.process
 def test_new_app_is_found_and_its_test_passes_as_it_is_written(project: Path) -> None:
     apps, tests = [], []
     for name in NEW:

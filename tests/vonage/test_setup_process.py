@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.services import Deployment
 from tests.vonage.setup_account import KEY, SECRET, Account, Reply, payload
+
+pytestmark = pytest.mark.process
 
 
 def test_scripts_read_one_json_object_and_an_exit_code(account: Account, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +12,8 @@ from django.test import Client
 from django.utils import timezone
 
 from callflows.models import Call
+from tests import dates
+from tests.dates import stamp
 from tests.make import CALLER, NUMBER, ROOM, UUID, Step, ask, event_url, make_flow, make_number, talk, tell
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -83,9 +85,9 @@ def test_answers_are_kept_by_their_steps_the_newest_of_each(client: Client) -> N
     make_number(make_flow(*steps, branches=branches))
     url = event_url(ask(client)[0])
     tell(client, url, dtmf={"digits": "1", "timed_out": False})
-    document = tell(client, url, dtmf={"digits": "22", "timed_out": False}, timestamp="2026-03-02T09:15:09.000Z").json()
+    document = tell(client, url, dtmf={"digits": "22", "timed_out": False}, timestamp=stamp(9)).json()
     spoken = {"results": [{"text": "Ada", "confidence": "0.9"}, {"text": "Eider", "confidence": "0.2"}]}
-    reply = tell(client, event_url(document[0]), speech=spoken, timestamp="2026-03-02T09:15:12.000Z")
+    reply = tell(client, event_url(document[0]), speech=spoken, timestamp=stamp(12))
     assert said(reply.json()) == ["22, Ada"]
     assert Call.objects.get().answers == {"account": "22", "name": "Ada"}
 
@@ -100,15 +102,16 @@ def test_silence_is_no_answer(client: Client) -> None:
 @pytest.mark.parametrize(
     ("zone", "told"),
     [
-        ("UTC", "2026-11-21 23:30 Saturday"),
-        ("Europe/Berlin", "2026-11-22 00:30 Sunday"),
-        ("America/New_York", "2026-11-21 18:30 Saturday"),
+        ("UTC", (0, "23:30 Saturday")),
+        ("Europe/Berlin", (1, "00:30 Sunday")),
+        ("America/New_York", (0, "18:30 Saturday")),
     ],
 )
-def test_date_and_time_are_those_of_the_number(client: Client, zone: str, told: str) -> None:
+def test_date_and_time_are_those_of_the_number(client: Client, zone: str, told: tuple[int, str]) -> None:
+    (days, time), at = told, dates.winter_saturday(23, 30)
     make_number(make_flow(talk("hello", "{{ date }} {{ time }} {{ weekday }}")), time_zone=zone)
-    with time_machine.travel(datetime(2026, 11, 21, 23, 30, tzinfo=UTC)):
-        assert said(ask(client)) == [told]
+    with time_machine.travel(at):
+        assert said(ask(client)) == [f"{at + timedelta(days):%Y-%m-%d} {time}"]
 
 
 def test_headers_of_an_event_reach_the_document_of_its_branch(client: Client) -> None:
@@ -123,7 +126,7 @@ def test_headers_of_an_event_reach_the_document_of_its_branch(client: Client) ->
 @pytest.mark.parametrize("seconds", [-30, 30])
 def test_call_starts_at_the_same_time_whether_its_event_or_its_answer_comes_first(client: Client, seconds: int) -> None:
     make_number(make_flow(talk("hello")))
-    with time_machine.travel(datetime(2026, 11, 21, 14, 5, tzinfo=UTC), tick=False):
+    with time_machine.travel(dates.tomorrow(14, 5), tick=False):
         at = f"{timezone.now() + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%S}.000Z"
         for leg, order in (("first", "ea"), ("second", "ae")):
             for each in order:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -15,12 +15,13 @@ from callflows.ncco.flow import Place
 from callflows.ncco.problems import InvalidNcco
 from callflows.ncco.served import Served
 from callflows.webhooks.documents import dial, entry, serve
+from tests import dates
 from tests.make import CALLER, ECHO, NUMBER, ROOM, UUID, make_flow, make_prompt, talk
 
 pytestmark = pytest.mark.django_db
 
 BASE = "https://calls.example"
-AT = datetime(2026, 11, 21, 14, 5, tzinfo=UTC)
+AT = dates.EXAMPLE
 SIP = {"type": "sip", "uri": "sip:bob@pbx.example.com"}
 
 

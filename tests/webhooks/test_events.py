@@ -9,6 +9,7 @@ import pytest
 from django.test import Client
 
 from callflows.models import Call, Line, TimelineEntry
+from tests.dates import stamp
 from tests.make import CALLER, ECHO, NUMBER, ROOM, UUID, ask, event_url, make_flow, make_number, talk, tell
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -37,7 +38,7 @@ def test_repeated_event_is_recorded_once(client: Client) -> None:
 
 
 def test_late_event_does_not_move_the_call_back(client: Client) -> None:
-    tell(client, status="completed", timestamp="2026-03-02T09:16:00.000Z")
+    tell(client, status="completed", timestamp=stamp(60))
     tell(client, status="ringing")
     call = Call.objects.get()
     assert call.status == "completed"
@@ -46,7 +47,7 @@ def test_late_event_does_not_move_the_call_back(client: Client) -> None:
 
 def test_late_completed_hides_no_reason(client: Client) -> None:
     tell(client, status="busy", sip_code=486)
-    tell(client, status="completed", timestamp="2026-03-02T09:16:00.000Z")
+    tell(client, status="completed", timestamp=stamp(60))
     assert (Call.objects.get().status, Call.objects.get().outcome) == ("completed", "busy")
 
 
@@ -168,10 +169,10 @@ def test_nothing_pressed_has_a_branch_of_its_own(client: Client) -> None:
 def test_wrong_key_repeats_twice_then_goes_on(client: Client) -> None:
     url = event_url(menu(client))
     for second in (5, 6):
-        response = tell(client, url, timestamp=f"2026-03-02T09:15:0{second}.000Z", **digits("9"))
+        response = tell(client, url, timestamp=stamp(second), **digits("9"))
         assert texts(response) == ["Menu", "input", "Bye"]
         url = event_url(json.loads(response.content)[1])
-    assert texts(tell(client, url, timestamp="2026-03-02T09:15:07.000Z", **digits("9"))) == ["Bye"]
+    assert texts(tell(client, url, timestamp=stamp(7), **digits("9"))) == ["Bye"]
 
 
 def test_repeated_event_gets_the_stored_bytes_and_counts_no_attempt(client: Client) -> None:
@@ -226,7 +227,7 @@ def test_socket_that_cannot_be_opened_takes_its_branch(client: Client, status: s
 
 def test_lost_worker_is_answered_by_the_fallback_branch(client: Client) -> None:
     url = socket_flow(client)
-    Line.objects.update(state=Line.State.OPEN, used="2026-03-02T09:15:04Z")
+    Line.objects.update(state=Line.State.OPEN, used=stamp(4))
     assert texts(tell(client, url, uuid=SOCKET_LEG, status="disconnected")) == ["Away"]
     assert Line.objects.get().state == Line.State.LOST
     assert TimelineEntry.objects.filter(text__contains="worker that held the socket was lost").exists()
@@ -234,20 +235,20 @@ def test_lost_worker_is_answered_by_the_fallback_branch(client: Client) -> None:
 
 def test_close_of_our_own_never_takes_the_fallback_branch(client: Client) -> None:
     url = socket_flow(client)
-    Line.objects.update(state=Line.State.CLOSED, used="2026-03-02T09:15:04Z", outcome="finished")
+    Line.objects.update(state=Line.State.CLOSED, used=stamp(4), outcome="finished")
     assert tell(client, url, uuid=SOCKET_LEG, status="disconnected").status_code == 204
 
 
 def test_outcome_of_the_app_takes_its_branch(client: Client) -> None:
     url = socket_flow(client, "hung-up")
-    Line.objects.update(state=Line.State.CLOSED, used="2026-03-02T09:15:04Z", outcome="hung-up")
+    Line.objects.update(state=Line.State.CLOSED, used=stamp(4), outcome="hung-up")
     assert texts(tell(client, url, uuid=SOCKET_LEG, status="disconnected")) == ["Away"]
 
 
 @pytest.mark.parametrize("outcome", ["drained", "error"])
 def test_end_that_no_app_chose_takes_the_fallback_branch(client: Client, outcome: str) -> None:
     url = socket_flow(client)
-    Line.objects.update(state=Line.State.CLOSED, used="2026-03-02T09:15:04Z", outcome=outcome)
+    Line.objects.update(state=Line.State.CLOSED, used=stamp(4), outcome=outcome)
     assert texts(tell(client, url, uuid=SOCKET_LEG, status="disconnected")) == ["Away"]
 
 

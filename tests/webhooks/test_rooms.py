@@ -12,6 +12,7 @@ from django.utils import timezone
 from callflows.models import Call, CallFlow, Job, Leg, TimelineEntry
 from callflows.ncco.flow import Place
 from callflows.webhooks.addresses import event_url as address_of
+from tests.dates import EXAMPLE, stamp
 from tests.make import CALLER, NUMBER, ROOM, UUID, Step, ask, event_url, make_flow, make_number, talk, tell
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -23,12 +24,12 @@ SHARED = "CON-shared"
 
 def move(client: Client, came: str, went: str, at: str, leg: str = UUID) -> Any:
     rooms: Any = {"conversation_uuid": None, "conversation_uuid_from": came, "conversation_uuid_to": went}
-    return tell(client, uuid=leg, type="transfer", timestamp=f"2026-03-02T{at}Z", **rooms)
+    return tell(client, uuid=leg, type="transfer", timestamp=f"{EXAMPLE:%Y-%m-%d}T{at}Z", **rooms)
 
 
 def of_room(client: Client, room: str, at: str = "09:20:00.000", **more: Any) -> Any:
     about = more or {"reason": "noise"}
-    return tell(client, uuid=None, conversation_uuid=room, timestamp=f"2026-03-02T{at}Z", **about)
+    return tell(client, uuid=None, conversation_uuid=room, timestamp=f"{EXAMPLE:%Y-%m-%d}T{at}Z", **about)
 
 
 def heard(call: Call) -> list[str]:
@@ -55,7 +56,7 @@ def test_transfer_that_is_told_late_does_not_move_the_leg_back(client: Client) -
 def test_status_that_is_told_late_does_not_move_the_leg_back(client: Client) -> None:
     ask(client)
     move(client, ROOM, SHARED, "09:16:00.000")
-    tell(client, status="ringing", timestamp="2026-03-02T09:15:00.000Z")
+    tell(client, status="ringing", timestamp=stamp())
     assert Leg.objects.get().room == SHARED
 
 
@@ -103,7 +104,7 @@ def test_repeated_event_of_a_shared_room_stands_once_on_each_call(client: Client
 
 def test_call_that_ended_long_before_hears_nothing_more_of_its_room(client: Client) -> None:
     first, second = meet(client)
-    tell(client, status="completed", timestamp="2026-03-02T09:16:00.000Z")
+    tell(client, status="completed", timestamp=stamp(60))
     of_room(client, SHARED, "09:17:00.000", reason="late")
     of_room(client, SHARED, "12:17:00.000", reason="hours later")
     assert [text for text in heard(first) if text.startswith("Vonage")] == ["Vonage: late"]
@@ -142,7 +143,7 @@ def dialled(client: Client, url: str = "/webhooks/events", **event: Any) -> Any:
 
 
 def test_leg_that_is_dialled_is_its_callers_though_it_is_known_first(client: Client) -> None:
-    dialled(client, status="ringing", timestamp="2026-03-02T09:15:04.000Z")
+    dialled(client, status="ringing", timestamp=stamp(4))
     assert Call.objects.get().uuid == AGENT
     ask(client)
     call = Call.objects.get()
@@ -155,7 +156,7 @@ def test_two_who_call_meet_in_a_room_and_stay_two_calls(client: Client) -> None:
     move(client, ROOM, SHARED, "09:15:30.000")
     move(client, "CON-other", SHARED, "09:15:31.000", OTHER)
     for leg, room in ((UUID, ROOM), (OTHER, "CON-other")):
-        tell(client, uuid=leg, conversation_uuid=room, status="started", timestamp="2026-03-02T09:15:00Z", **inbound)
+        tell(client, uuid=leg, conversation_uuid=room, status="started", timestamp=stamp(), **inbound)
     assert {call.uuid: len(heard(call)) for call in Call.objects.all()} == {UUID: 2, OTHER: 2}
 
 
@@ -198,14 +199,14 @@ def test_outcome_in_a_room_moves_the_caller_on_once(client: Client, outcome: str
     url = joinable(client, ("agent", outcome, "sorry"))
     for _ in range(2):
         assert dialled(client, url, status=outcome).status_code == 204
-    dialled(client, url, status="completed", timestamp="2026-03-02T09:15:06.000Z")
+    dialled(client, url, status="completed", timestamp=stamp(6))
     assert moves() == ["sorry"]
     assert TimelineEntry.objects.filter(kind="branch").count() == 1
 
 
 def test_end_that_is_told_before_its_reason_moves_the_caller_on_once(client: Client) -> None:
     url = joinable(client, ("agent", "busy", "sorry"))
-    dialled(client, url, status="completed", timestamp="2026-03-02T09:15:06.000Z")
+    dialled(client, url, status="completed", timestamp=stamp(6))
     assert moves() == [], "nobody had answered: the reason is still to come"
     dialled(client, url, status="busy")
     assert moves() == ["sorry"]
@@ -214,14 +215,14 @@ def test_end_that_is_told_before_its_reason_moves_the_caller_on_once(client: Cli
 def test_end_of_a_conversation_moves_the_caller_on_to_what_comes_after(client: Client) -> None:
     url = joinable(client)
     for second, status in ((5, "ringing"), (6, "answered"), (9, "completed"), (9, "completed")):
-        dialled(client, url, status=status, timestamp=f"2026-03-02T09:15:0{second}.000Z")
+        dialled(client, url, status=status, timestamp=stamp(second))
     assert moves() == ["bye"]
 
 
 def test_end_of_a_conversation_with_nothing_after_it_hangs_up(client: Client) -> None:
     url = joinable(client, then="end")
     for second, status in ((6, "answered"), (9, "completed")):
-        dialled(client, url, status=status, timestamp=f"2026-03-02T09:15:0{second}.000Z")
+        dialled(client, url, status=status, timestamp=stamp(second))
     assert moves() == [None]
 
 
@@ -233,9 +234,9 @@ def test_outcome_without_a_branch_goes_on_with_what_comes_after(client: Client) 
 
 def test_end_that_is_told_before_the_answer_moves_the_caller_on_once(client: Client) -> None:
     url = joinable(client)
-    dialled(client, url, status="completed", timestamp="2026-03-02T09:15:09.000Z")
+    dialled(client, url, status="completed", timestamp=stamp(9))
     for _ in range(2):
-        dialled(client, url, status="answered", timestamp="2026-03-02T09:15:06.000Z")
+        dialled(client, url, status="answered", timestamp=stamp(6))
     assert moves() == ["bye"]
 
 
@@ -243,19 +244,19 @@ def test_end_that_is_told_before_the_answer_moves_the_caller_on_once(client: Cli
 def test_outcome_that_is_told_after_the_end_moves_nobody_again(client: Client, late: str) -> None:
     url = joinable(client, ("agent", late, "sorry"))
     for second, status in ((6, "answered"), (9, "completed"), (8, late)):
-        dialled(client, url, status=status, timestamp=f"2026-03-02T09:15:0{second}.000Z")
+        dialled(client, url, status=status, timestamp=stamp(second))
     assert moves() == ["bye"]
 
 
 def test_end_of_the_callers_own_leg_moves_nobody(client: Client) -> None:
     url = joinable(client)
     for address in (url, "/webhooks/events"):
-        tell(client, address, status="completed", timestamp="2026-03-02T09:16:00.000Z")
+        tell(client, address, status="completed", timestamp=stamp(60))
     assert moves() == []
 
 
 def test_machine_in_a_room_moves_the_caller_on_and_its_end_does_not(client: Client) -> None:
     url = joinable(client, ("agent", "machine", "sorry"))
     for second, status in ((6, "answered"), (7, "machine"), (9, "completed")):
-        dialled(client, url, status=status, timestamp=f"2026-03-02T09:15:0{second}.000Z")
+        dialled(client, url, status=status, timestamp=stamp(second))
     assert moves() == ["sorry"]

@@ -20,6 +20,8 @@ from callflows.models import Application, Call, Refusal, SeenToken, StrayEvent, 
 from callflows.models.tokens import KEPT_SECONDS
 from callflows.payloads.signature import of_post, verify
 from callflows.webhooks.reading import Received, read
+from tests import dates
+from tests.dates import stamp
 from tests.make import CALLER, ECHO, NUMBER, ROOM, UUID, event_url, make_flow, make_number, talk
 from tests.signing import APPLICATION, KEY, SECRET, bearer, compact
 
@@ -27,7 +29,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 SIGNED = Path(__file__).parent.parent / "payloads" / "signed"
 QUERY = {"to": NUMBER, "from": CALLER, "uuid": UUID, "conversation_uuid": ROOM}
-EVENT = {"uuid": UUID, "conversation_uuid": ROOM, "status": "ringing", "timestamp": "2026-03-02T09:15:05.000Z"}
+EVENT = {"uuid": UUID, "conversation_uuid": ROOM, "status": "ringing", "timestamp": stamp(5)}
 PATHS = ("/webhooks/answer", "/webhooks/events", "/webhooks/fallback")
 
 
@@ -120,7 +122,7 @@ def test_body_is_hashed_as_it_came_and_not_as_it_reads(client: Client) -> None:
 def test_vectors_come_out_right_through_the_views(client: Client) -> None:
     for file in sorted(SIGNED.glob("post_*.json")):
         vector = json.loads(file.read_text())
-        with time_machine.travel(1_772_442_910, tick=False):
+        with time_machine.travel(dates.SIGNED, tick=False):
             response = post(client, "/webhooks/events", vector["raw_body"].encode(), vector["authorization"])
         assert response.status_code == (204 if vector["expect"] == "valid" else 401), file.name
     assert counted() == {"algorithm": 1, "hash": 1, "issuer": 1, "secret": 1}
@@ -129,7 +131,7 @@ def test_vectors_come_out_right_through_the_views(client: Client) -> None:
 
 def test_vector_of_a_get_comes_out_right_through_the_view(client: Client) -> None:
     vector = json.loads((SIGNED / "get_vector_uncertain.json").read_text())
-    with time_machine.travel(1_772_442_910, tick=False):
+    with time_machine.travel(dates.SIGNED, tick=False):
         assert get(client, "/webhooks/answer", vector["query_in_order"], vector["authorization"]).status_code == 200
 
 

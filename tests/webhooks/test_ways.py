@@ -23,6 +23,8 @@ from tests.calls.test_joining import furthest, in_order, may_be_lost
 from tests.calls.world import NOW, NUMBER, Told, Way, World, way_of
 from tests.services import Deployment, Process
 
+pytestmark = pytest.mark.process
+
 WAYS = 20
 IDS = ("uuid", "call_uuid", "conversation_uuid", "conversation_uuid_from", "conversation_uuid_to")
 # At each of the two servers.

@@ -1,0 +1,44 @@
+"""Knows how a test leaves the database and the static files to the next one without doing again what stays the same."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from django.core.management.color import no_style
+from django.db import connections
+from django.test import TransactionTestCase
+from whitenoise.middleware import WhiteNoiseMiddleware
+
+# Django writes them when it makes the tables, and no test changes them.
+KEPT = {"django_content_type", "auth_permission", "django_migrations"}
+
+
+@cache
+def statements(alias: str) -> list[str]:
+    """Return the SQL that empties a database."""
+    connection = connections[alias]
+    names = connection.introspection.django_table_names(only_existing=True, include_views=False)
+    return connection.ops.sql_flush(no_style(), [name for name in names if name not in KEPT])
+
+
+def empty(test: TransactionTestCase) -> None:
+    for alias in connections:
+        connections[alias].ops.execute_sql_flush(statements(alias))
+
+
+def instead_of_flushing() -> None:
+    setattr(TransactionTestCase, "_fixture_teardown", empty)  # noqa: B010  # no part of its types
+
+
+def static_files_once() -> None:
+    """Let all of a process's middlewares share the static files that the first one has found."""
+    looked, found = WhiteNoiseMiddleware.add_files_from_finders, dict[str, Any]()
+
+    def add(middleware: WhiteNoiseMiddleware) -> None:
+        if not found:
+            looked(middleware)
+            found.update(middleware.files)
+        middleware.files.update(found)
+
+    WhiteNoiseMiddleware.add_files_from_finders = add

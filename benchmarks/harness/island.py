@@ -1,4 +1,4 @@
-"""Knows a machine of its own at the end of a cable that can be pulled: then nothing arrives, and nothing comes back.
+"""Knows a machine of its own at the end of a cable that can be pulled: then nothing arrives.
 
 It is a network namespace, which only root may make; where that is not so, there is none.
 """

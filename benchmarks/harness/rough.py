@@ -1,4 +1,4 @@
-"""Knows callers who burst and then end badly: raw bytes in one go, and a close, a reset, or no sign of life at all."""
+"""Knows callers who burst and then end badly: raw bytes in one go, then close, reset or silence."""
 
 from __future__ import annotations
 
@@ -15,7 +15,17 @@ from dataclasses import dataclass
 from urllib.parse import urlencode, urlsplit
 from uuid import uuid4
 
-from benchmarks.harness.client import BINARY, CLOSE, FORMAT, MASK, PING, PONG, TEXT, masked, take_messages
+from benchmarks.harness.client import (
+    BINARY,
+    CLOSE,
+    FORMAT,
+    MASK,
+    PING,
+    PONG,
+    TEXT,
+    masked,
+    take_messages,
+)
 from callflows.wire.platform import first_message
 
 CALLER, ECHO_NUMBER, PLAY_NUMBER = "447700900999", "447700900001", "447700900002"
@@ -24,12 +34,12 @@ ENDINGS = (CLOSED, RESET, HALF_OPEN)
 FRAMES = 6000
 FRAME = masked(BINARY, bytes(range(1, 251)) * 2 + bytes(140))
 HELLO = masked(TEXT, json.dumps(first_message(FORMAT, {"app": "echo"})).encode())
-# What a caller does before the end, and how often of a hundred; all but the last two begin properly.
+# What a caller does before the end, how often of a hundred; all but the last two begin properly.
 DOINGS = {
     **{"burst": 60, "cut": 13, "texts": 6, "wrong sizes": 8, "byte by byte": 4, "deaf": 3},
     **{"no first message": 3, "no handshake": 3},
 }
-# A server that is given much to do may take its time for it; one that stops reading for so long is stuck.
+# A server that is given much to do may take its time; one that reads nothing for so long is stuck.
 BURST_SECONDS = 120.0
 ANSWER_SECONDS = 10.0
 SINGLE_BYTES = 5 * len(FRAME)
@@ -47,7 +57,10 @@ class Refused(ConnectionError):
 
 @dataclass(frozen=True, slots=True)
 class Manners:
-    """What one caller does: ``eager`` ones burst right after the first message, ``deaf`` ones read nothing then."""
+    """What one caller does.
+
+    ``eager`` ones burst right after the first message, ``deaf`` ones read nothing meanwhile.
+    """
 
     doing: str
     ending: str
@@ -62,7 +75,11 @@ def manners(count: int, seed: int) -> list[Manners]:
     doings = chance.choices(list(DOINGS), list(DOINGS.values()), k=count)
     found = [
         Manners(
-            each, ENDINGS[place % len(ENDINGS)], chance.random() < 0.25, chance.random() < 0.5, chance.getrandbits(32)
+            each,
+            ENDINGS[place % len(ENDINGS)],
+            chance.random() < 0.25,
+            chance.random() < 0.5,
+            chance.getrandbits(32),
         )
         for place, each in enumerate(doings)
     ]
@@ -76,7 +93,8 @@ def burst(doing: str, frames: int, chance: random.Random) -> bytes:
         said = [b"{", b'{"event":"websocket:dtmf","digit":"5"}', b"[]", "ü".encode() * 20, b""]
         return b"".join(masked(TEXT, chance.choice(said)) for _ in range(frames))
     if doing == "wrong sizes":
-        some = [masked(BINARY, bytes(chance.choice((1, 319, 320, 641, 960, 2000)))) for _ in range(100)]
+        sizes = chance.choices((1, 319, 320, 641, 960, 2000), k=100)
+        some = [masked(BINARY, bytes(size)) for size in sizes]
         return b"".join(chance.choice(some) for _ in range(frames))
     whole = FRAME * frames
     return whole[: chance.randrange(len(whole) * 3 // 4, len(whole))] if doing == "cut" else whole
@@ -93,11 +111,12 @@ class Where:
 
 def ask(where: Where, number: str) -> str:
     """Return where a call to ``number`` opens its socket, as a real answer says it."""
-    query = urlencode({"to": number, "from": CALLER, "uuid": uuid4(), "conversation_uuid": f"CON-{uuid4()}"})
+    own = {"uuid": uuid4(), "conversation_uuid": f"CON-{uuid4()}"}
+    query = urlencode({"to": number, "from": CALLER, **own})
     connection = http.client.HTTPConnection(where.host, where.port, timeout=30)
     try:
-        own = {"Connection": "close", "Host": "127.0.0.1"}
-        connection.request("GET", f"/webhooks/answer?{query}", headers=own)
+        headers = {"Connection": "close", "Host": "127.0.0.1"}
+        connection.request("GET", f"/webhooks/answer?{query}", headers=headers)
         ncco = json.load(connection.getresponse())
     finally:
         connection.close()
@@ -108,7 +127,7 @@ def ask(where: Where, number: str) -> str:
 
 
 class Peer:
-    """A client's end of one connection, which does nothing by itself: no pong, no close, and it reads when told."""
+    """A client's end of one connection, which does nothing by itself, not even read or pong."""
 
     def __init__(self, connection: socket.socket, path: str = "") -> None:
         self.connection, self.path = connection, path
@@ -179,7 +198,8 @@ class Peer:
             if found[0] == PING:
                 await self.send(masked(PONG, found[1]))
             elif found[0] == CLOSE:
-                raise Refused(f"the server closed the socket with code {int.from_bytes(found[1][:2])}")
+                code = int.from_bytes(found[1][:2])
+                raise Refused(f"the server closed the socket with code {code}")
 
     async def swallow(self) -> None:
         """Read and forget all that comes, until the connection ends."""
@@ -188,7 +208,7 @@ class Peer:
                 pass
 
     def reset(self) -> None:
-        """End it as a broken network does: nothing that waits is sent, nothing that came is read."""
+        """End it as a broken network does: what waits is not sent, what came is not read."""
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
         self.connection.close()
 
@@ -248,7 +268,7 @@ async def end(peer: Peer, ending: str) -> None:
 
 
 async def silence(where: Where) -> float:
-    """Open a socket that says its first message and nothing more; return after how long the server ended it."""
+    """Open a socket that says its first message and no more; return when the server ended it."""
     peer = await Peer.let_in(where, await asyncio.to_thread(ask, where, ECHO_NUMBER))
     begun = time.monotonic()
     try:
@@ -259,7 +279,7 @@ async def silence(where: Where) -> float:
 
 
 async def good_call(where: Where, frames: int = 50) -> None:
-    """Be a caller as they should be: each frame comes back, and the close is answered. Raises Refused, or OSError."""
+    """Be a caller as they should be: each frame comes back. Raises Refused, or OSError."""
     peer = await Peer.let_in(where, await asyncio.to_thread(ask, where, ECHO_NUMBER))
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
@@ -271,7 +291,12 @@ async def good_call(where: Where, frames: int = 50) -> None:
         await end(peer, CLOSED)
 
 
-async def misbehave_all(where: Where, every: Sequence[Manners], at_once: int, frames: int = FRAMES) -> list[Peer | str]:
+async def misbehave_all(
+    where: Where,
+    every: Sequence[Manners],
+    at_once: int,
+    frames: int = FRAMES,
+) -> list[Peer | str]:
     """Be all these callers, so many at one time; return their ends, or in words what befell one."""
     free = asyncio.Semaphore(at_once)
 

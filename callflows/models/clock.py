@@ -43,7 +43,10 @@ def db_now(seconds: float = 0.0) -> DbNow:
 
 
 def read_db_now() -> datetime:
-    """Return the database's time as a value, for what one statement cannot say. On PostgreSQL that is a query."""
+    """Return the database's time as a value, for what one statement cannot say.
+
+    On PostgreSQL that is a query.
+    """
     if connection.vendor != "postgresql":
         return timezone.now() + timedelta(seconds=DbNow.ahead)
     with connection.cursor() as cursor:

@@ -61,3 +61,5 @@ def test_errors_and_tracebacks_in_the_log_are_trouble_and_warnings_are_not() -> 
     said = "2026-11-28T23:34:36Z {} callflows.models.jobs: something\n"
     assert trouble_in(said.format("WARNING")) == []
     assert len(trouble_in(said.format("ERROR") + "Traceback (most recent call last):\n")) == 2
+    late = "2026-11-28T23:34:36Z ERROR x: call y was served the safe NCCO: no answer within 1.2 s\n"
+    assert trouble_in(late) == []

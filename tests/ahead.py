@@ -1,4 +1,4 @@
-"""Runs a command of manage.py under a clock of its own: `python -m tests.ahead 40 work`, 40 s ahead."""
+"""Runs a command of manage.py under a clock 40 s ahead: `python -m tests.ahead 40 work`."""
 
 from __future__ import annotations
 

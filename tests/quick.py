@@ -1,4 +1,4 @@
-"""Runs a command of manage.py that believes a peer dead sooner: `python -m tests.quick serve`, after 6 s and not 30."""
+"""Runs a command of manage.py for which peers are dead after 6 s: `python -m tests.quick serve`."""
 
 from __future__ import annotations
 

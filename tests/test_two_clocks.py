@@ -1,4 +1,4 @@
-"""Two machines whose own clocks are 40 s apart, at one PostgreSQL: leases, rates and limits go by its clock."""
+"""Two machines whose clocks are 40 s apart, at one PostgreSQL: leases and rates go by its clock."""
 
 from __future__ import annotations
 
@@ -17,13 +17,20 @@ from tests.file_server import FileServer, Sent, file_server
 from tests.services import Deployment, Process, rows, wait_until
 from tests.test_worker import PATH, QUICK, prepare, shell
 
-# How far ahead of the database's clock theirs are. Vonage itself refuses tokens of a clock that is fast.
+# How far ahead of the database's clock theirs are. Vonage refuses tokens of a clock that is fast.
 RIGHT, SLOW = 0, -40
+LEFT = "SELECT EXTRACT(EPOCH FROM due - clock_timestamp()) FROM callflows_job"
 STATE = "SELECT state, attempts FROM callflows_job"
 FAIL = 'from callflows.models import Job; Job.objects.create(kind="unknown")'
 PLACES = """
 import sys, time
+from django.db import transaction
 from callflows.models import Pace
+from callflows.models.clock import read_db_now
+with transaction.atomic():
+    first = read_db_now()
+    time.sleep(0.01)
+    assert read_db_now() > first, "the clock stands still in a transaction"
 print("ready, it is", time.time(), flush=True)
 sys.stdin.readline()
 for _ in range({count}):
@@ -93,7 +100,8 @@ def test_running_job_is_never_taken_twice_and_free_ones_are_taken_by_both(
     host.files[PATH] = Sent(sound, pause=over)
     # As many as both have threads for downloads: each machine has two of them in hand.
     prepare(on_postgres, host, count=4)
-    workers = [working(on_postgres, seconds, lease=0.6) for seconds in (RIGHT, SLOW)]
+    arguments = ("work", "--lease", "1")
+    workers = [under(on_postgres, seconds, *arguments) for seconds in (RIGHT, SLOW)]
     wait_until(lambda: len(host.asked) == 4, "both machines download")
     taken = rows(on_postgres, "SELECT worker FROM callflows_job")
     for worker in workers:
@@ -104,9 +112,9 @@ def test_running_job_is_never_taken_twice_and_free_ones_are_taken_by_both(
         leases.update(rows(on_postgres, "SELECT id, due FROM callflows_job"))
         return len(leases) > 4 * 9
 
-    wait_until(renewed, "each lease is renewed nine times, which is three times as long as it lasts")
+    wait_until(renewed, "each lease is renewed nine times, three times as long as it lasts")
     over.set()
-    wait_until(lambda: rows(on_postgres, STATE) == [("done", 1)] * 4, "all are done, each in one attempt")
+    wait_until(lambda: rows(on_postgres, STATE) == [("done", 1)] * 4, "all are done, each once")
     assert len(host.asked) == 4
 
 
@@ -121,27 +129,30 @@ def test_job_of_a_killed_machine_is_taken_when_its_lease_ends_on_the_databases_c
     wait_until(lambda: host.asked == [PATH], "the first machine downloads")
     first.kill()
     host.files[PATH] = Sent(sound)
-    ((left,),) = rows(on_postgres, "SELECT EXTRACT(EPOCH FROM due - clock_timestamp()) FROM callflows_job")
+    ((left,),) = rows(on_postgres, LEFT)
     assert 0 < left <= 4
     working(on_postgres, other, lease=4)
-    # 4 s of lease and 0.4 s until it is looked for; by the slow machine's clock it would be 40 s more.
-    wait_until(lambda: rows(on_postgres, STATE) == [("done", 2)], "the other one is done", seconds=20)
+    # 4 s of lease and 0.4 s until it is looked for; by the slow machine's clock 40 s more.
+    wait_until(lambda: rows(on_postgres, STATE) == [("done", 2)], "the other one is done", None, 20)
     over.set()
 
 
-def test_job_is_due_at_once_and_again_after_its_pause_whoever_added_it(on_postgres: Deployment) -> None:
+def test_job_is_due_at_once_and_again_after_its_pause_whoever_added_it(
+    on_postgres: Deployment,
+) -> None:
     working(on_postgres, SLOW, lease=30)
     ran(on_postgres, RIGHT, QUICK)
-    wait_until(lambda: rows(on_postgres, STATE) == [("done", 1)], "a job of the fast machine", seconds=20)
+    wait_until(lambda: rows(on_postgres, STATE) == [("done", 1)], "the job is done", None, 20)
     shell(on_postgres, FAIL)
     tried = "SELECT attempts FROM callflows_job WHERE kind = 'unknown'"
-    wait_until(lambda: rows(on_postgres, tried) >= [(2,)], "it is tried again after 2 s", seconds=20)
+    wait_until(lambda: rows(on_postgres, tried) >= [(2,)], "it is tried again after 2 s", None, 20)
 
 
 def test_two_machines_together_keep_a_rate(on_postgres: Deployment) -> None:
     interval, count = 0.2, 15
     code = PLACES.format(interval=interval, count=count)
-    both = [under(on_postgres, each, "shell", "--verbosity", "0", "-c", code) for each in (RIGHT, SLOW)]
+    command = ("shell", "--verbosity", "0", "-c", code)
+    both = [under(on_postgres, seconds, *command) for seconds in (RIGHT, SLOW)]
     for each in both:
         each.wait_until_it_says("ready")
     for each in both:
@@ -155,9 +166,10 @@ def test_two_machines_together_keep_a_rate(on_postgres: Deployment) -> None:
     together = sorted(places[0] + places[1])
     # The monotonic clock is the same for all processes; what lies between two readings blurs it.
     assert together[-1] - together[0] == pytest.approx(interval * (2 * count - 1), abs=1.0)
-    assert sum(later - sooner > interval / 2 for sooner, later in pairwise(together)) >= 2 * count - 3
+    apart = [later - sooner for sooner, later in pairwise(together)]
+    assert sum(each > interval / 2 for each in apart) >= 2 * count - 3
     assert abs(clocks[0] - clocks[1]) > 30
-    assert max(each[0] for each in places) < min(each[-1] for each in places), "both were at it at once"
+    assert max(each[0] for each in places) < min(each[-1] for each in places), "both at once"
 
 
 def test_token_expires_by_the_databases_clock(on_postgres: Deployment) -> None:

@@ -1,4 +1,5 @@
 """Knows how sockets of good calls burst and end badly, beside whatever else goes on."""
+# ruff: noqa: ASYNC110
 
 from __future__ import annotations
 
@@ -19,7 +20,7 @@ LOOK_SECONDS = 0.1
 
 
 class Bursts:
-    """Ends sockets of the server at ``port``, which is process ``pid``; keeps those that fell silent."""
+    """Ends sockets of the server at ``port``, process ``pid``; keeps those that fell silent."""
 
     def __init__(self, pid: int, port: int) -> None:
         self.pid, self.port = pid, port
@@ -36,17 +37,18 @@ class Bursts:
         task.add_done_callback(self.tasks.discard)
 
     async def kept(self) -> int:
-        """Return how many half-open ones the server still has when it has had its time for the last of them."""
+        """Return how many half-open ones the server still has when its time for the last is up."""
         if self.tasks:
             await asyncio.wait(self.tasks)
-        # Polled: another process tells of nothing.
-        while (left := self._left()) and time.monotonic() < self.last + SILENT_SECONDS:  # noqa: ASYNC110
+        while (left := self._left()) and time.monotonic() < self.last + SILENT_SECONDS:
+            # Polled: another process tells of nothing.
             await asyncio.sleep(LOOK_SECONDS)
         return left
 
     def _left(self) -> int:
         far = held(self.pid, self.port).far_ports
-        return sum(each.local_address[1] in far for each in self.silent if not each.transport.is_closing())
+        open_here = [each for each in self.silent if not each.transport.is_closing()]
+        return sum(each.local_address[1] in far for each in open_here)
 
     async def _end(self, connection: ClientConnection, ending: str) -> None:
         transport = connection.transport
@@ -65,8 +67,8 @@ class Bursts:
     async def _burst(self, transport: asyncio.Transport) -> None:
         transport.write(FRAME * FRAMES)
         async with asyncio.timeout(BURST_SECONDS):
-            # The connection's own wait for this is its library's.
-            while transport.get_write_buffer_size() and not transport.is_closing():  # noqa: ASYNC110
+            # Polled: the connection's own wait for this is its library's.
+            while transport.get_write_buffer_size() and not transport.is_closing():
                 await asyncio.sleep(LOOK_SECONDS)
 
 

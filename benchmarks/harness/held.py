@@ -1,4 +1,4 @@
-"""Knows from outside which connections a process holds, those that the kernel has given up included."""
+"""Knows from outside which connections a process holds, also those that the kernel gave up."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ LISTENS = 0x0A
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """The connections that a server has open: the ports of their far ends; ``dead`` have none any more.
+    """The connections that a server has open: the ports of their far ends; ``dead`` have none.
 
-    A connection that was reset is in no table of the kernel, though its descriptor stays as long as nobody closes it.
+    A connection that was reset is in no table of the kernel, though its descriptor stays as long as
+    nobody closes it.
     """
 
     far_ports: tuple[int, ...]
@@ -31,7 +32,7 @@ class Held:
 
 def held(pid: int, port: int) -> Held:
     """Return the connections of the process that listens at ``port``."""
-    # The descriptors first: one that is opened between the two readings is in no list then, and in none wrongly.
+    # The descriptors first: one that is opened between the two readings is in no list then.
     inodes = _sockets(pid)
     known, far = _unix(pid), []
     for name in ("tcp", "tcp6"):

@@ -1,4 +1,4 @@
-"""Knows a machine of its own at the end of a cable that can be pulled: then nothing arrives, and nothing comes back.
+"""Knows a machine of its own at the end of a cable that can be pulled: then nothing arrives.
 
 It is a network namespace, which only root may make; where that is not so, there is none.
 """
@@ -15,8 +15,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
 
-# Addresses of one cable only: nobody routes them.
-HERE, THERE = "169.254.77.1", "169.254.77.2"
 # Below those that the kernel gives away: no caller on this machine has the same port.
 FIRST_PORT = 12_000
 CLONE_NEWNET = 0x40000000
@@ -26,15 +24,42 @@ CLONE_NEWNET = 0x40000000
 class Island:
     """Sockets of the other machine are made in a thread that lives there, and used anywhere."""
 
-    name: str
-    cable: str
+    pid: int = field(default_factory=os.getpid)
     there: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))
     ports: Iterator[int] = field(default_factory=lambda: count(FIRST_PORT))
 
+    @property
+    def name(self) -> str:
+        return f"callflows-{self.pid}"
+
+    @property
+    def cable(self) -> str:
+        return f"cf{self.pid}"
+
+    @property
+    def here(self) -> str:
+        """Where a server listens that callers of the island meet."""
+        return self._address(1)
+
+    def _address(self, end: int) -> str:
+        """Return the address of one end of the cable: nobody routes it, and other runs have others."""
+        return f"169.254.{1 + self.pid // 64 % 254}.{self.pid % 64 * 4 + end}"
+
     def socket(self) -> socket.socket:
         made = self.there.submit(socket.socket).result()
-        made.bind((THERE, next(self.ports)))
+        made.bind((self._address(2), next(self.ports)))
         return made
+
+    def lay(self) -> None:
+        """Make the island's network."""
+        far = f"{self.cable}x"
+        ip("netns", "add", self.name)
+        ip("link", "add", self.cable, "type", "veth", "peer", "name", far, "netns", self.name)
+        ip("addr", "add", f"{self.here}/30", "dev", self.cable)
+        ip("link", "set", self.cable, "up")
+        ip("-n", self.name, "addr", "add", f"{self._address(2)}/30", "dev", far)
+        ip("-n", self.name, "link", "set", far, "up")
+        self.there.submit(self.enter).result()
 
     def enter(self) -> None:
         """Take this island's thread there, for good."""
@@ -53,29 +78,20 @@ def ip(*arguments: str) -> None:
 
 @contextmanager
 def island() -> Iterator[Island | None]:
-    """Make an island, whose callers meet servers that listen at HERE; None where we may not."""
-    name, cable = f"callflows-{os.getpid()}", f"cf{os.getpid()}"
-    made = Island(name, cable)
+    """Make an island; None where we may not."""
+    made = Island()
     try:
-        yield made if lay(made) else None
+        yield made if laid(made) else None
     finally:
         made.there.shutdown()
-        for each in (("link", "del", cable), ("netns", "del", name)):
+        for each in (("link", "del", made.cable), ("netns", "del", made.name)):
             with suppress(OSError, subprocess.CalledProcessError):
                 ip(*each)
 
 
-def lay(made: Island) -> bool:
-    """Make the island's network; False where that cannot be done."""
-    far = f"{made.cable}x"
+def laid(made: Island) -> bool:
     try:
-        ip("netns", "add", made.name)
-        ip("link", "add", made.cable, "type", "veth", "peer", "name", far, "netns", made.name)
-        ip("addr", "add", f"{HERE}/30", "dev", made.cable)
-        ip("link", "set", made.cable, "up")
-        ip("-n", made.name, "addr", "add", f"{THERE}/30", "dev", far)
-        ip("-n", made.name, "link", "set", far, "up")
-        made.there.submit(made.enter).result()
+        made.lay()
     except (OSError, subprocess.CalledProcessError):
         return False
     return True

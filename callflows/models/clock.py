@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection
-from django.db.models import DateTimeField, Expression, Value
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import DateTimeField, Expression
 from django.db.models.sql.compiler import SQLCompiler
 from django.utils import timezone
 
@@ -29,12 +30,18 @@ class DbNow(Expression):
         self.seconds = seconds
 
     def as_sql(self, compiler: SQLCompiler, connection: Any) -> tuple[str, Any]:
-        """Write the process's own time down."""
-        now = timezone.now() + timedelta(seconds=self.seconds + self.ahead)
-        return compiler.compile(Value(now, output_field=DateTimeField()))
+        return "%s", [self.parameter(connection)]
 
     def as_postgresql(self, compiler: SQLCompiler, connection: Any, **_: Any) -> tuple[str, Any]:
-        return _POSTGRESQL, (self.seconds + self.ahead,)
+        return _POSTGRESQL, [self.parameter(connection)]
+
+    def parameter(self, database: BaseDatabaseWrapper) -> Any:
+        """Return the one value that its SQL takes, for who keeps the SQL and executes it again."""
+        seconds = self.seconds + self.ahead
+        if database.vendor == "postgresql":
+            return seconds
+        now = timezone.now() + timedelta(seconds=seconds)
+        return self.output_field.get_db_prep_save(now, connection=database)
 
 
 def db_now(seconds: float = 0.0) -> DbNow:
@@ -43,7 +50,10 @@ def db_now(seconds: float = 0.0) -> DbNow:
 
 
 def read_db_now() -> datetime:
-    """Return the database's time as a value, for what one statement cannot say. On PostgreSQL that is a query."""
+    """Return the database's time as a value, for what one statement cannot say.
+
+    On PostgreSQL that is a query.
+    """
     if connection.vendor != "postgresql":
         return timezone.now() + timedelta(seconds=DbNow.ahead)
     with connection.cursor() as cursor:

@@ -16,14 +16,18 @@ def test_connections_are_counted_by_their_far_end_and_dead_ones_besides() -> Non
         listening = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         port, before = listening.getsockname()[1], held(os.getpid(), listening.getsockname()[1])
         assert (before.far_ports, len(before)) == ((), before.dead)
-        clients = [stack.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(2)]
+        opened = [socket.create_connection(("127.0.0.1", port)) for _ in range(2)]
+        clients = [stack.enter_context(each) for each in opened]
         ours = [stack.enter_context(listening.accept()[0]) for _ in clients]
         far = [client.getsockname()[1] for client in clients]
         assert held(os.getpid(), port).far_ports == tuple(sorted(far))
         assert held(os.getpid(), port).without({far[0]}) == before.dead + 1
         clients[0].setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
         clients[0].close()
-        wait_until(lambda: held(os.getpid(), port).far_ports == (far[1],), "the reset connection is in no table")
+        wait_until(
+            lambda: held(os.getpid(), port).far_ports == (far[1],),
+            "the reset connection is in no table",
+        )
         assert held(os.getpid(), port).dead == before.dead + 1, "its descriptor is still ours"
         ours[0].close()
         assert held(os.getpid(), port).dead == before.dead

@@ -14,6 +14,7 @@ from django.db import connections
 from django.utils import timezone
 
 from callflows.models import Job
+from callflows.models.clock import DbNow
 from callflows.models.jobs import ATTEMPTS, KINDS, LEASE_SECONDS, RETRY_SECONDS, SLOW, Hopeless, TryAgain, job
 from tests.services import wait_until
 
@@ -161,6 +162,14 @@ def test_job_of_a_killed_worker_is_due_again_when_its_lease_ends() -> None:
         again = Job.objects.claim("other")
     assert again is not None
     assert (again.worker, again.attempts) == ("other", 2)
+
+
+def test_lease_lasts_as_long_as_the_databases_clock_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    Job.objects.enqueue("keep_recording", line="x")
+    assert Job.objects.claim("killed")
+    for seconds, free in ((LEASE_SECONDS - 5, False), (LEASE_SECONDS + 1, True)):
+        monkeypatch.setattr(DbNow, "ahead", seconds)
+        assert bool(Job.objects.claim("other")) is free
 
 
 def test_job_that_kills_its_workers_is_given_up_and_those_behind_it_run(done: list[str]) -> None:

@@ -87,10 +87,10 @@ class Watch:
 
     def _turn(self, away: bool, reason: str) -> None:
         with self._lock:
-            self.away, self.reason = away, reason
+            self.away, self.reason = away, reason.partition("\n")[0]
             waiters = list(self._waiters)
-        cut_connections()
         if away:
+            cut_connections()
             log.error("the database is away: %s", reason)
         else:
             log.warning("the database is back")

@@ -1,4 +1,4 @@
-"""Knows callers who go on calling whatever breaks: each call is an answer, a key and its events, sent as Vonage does."""
+"""Knows callers who go on calling whatever breaks: an answer, a key and events, sent as Vonage sends them."""
 
 from __future__ import annotations
 

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-import psutil
 import psycopg
 
 from tests import services
@@ -40,10 +39,11 @@ class Postgres:
 
     def hang(self) -> None:
         """Let the server and all of its processes stand still: connections stay open, nobody answers."""
-        postmaster = psutil.Process(int((self.server.pgdata / "postmaster.pid").read_text().split()[0]))
+        postmaster = _pid(self.server)
         # First who would start others.
-        os.kill(postmaster.pid, signal.SIGSTOP)
-        self._hung = [postmaster.pid, *(each.pid for each in postmaster.children(recursive=True))]
+        os.kill(postmaster, signal.SIGSTOP)
+        found = subprocess.run(["pgrep", "-P", str(postmaster)], capture_output=True, check=True)
+        self._hung = [postmaster, *map(int, found.stdout.split())]
         for each in self._hung[1:]:
             with suppress(ProcessLookupError):
                 os.kill(each, signal.SIGSTOP)

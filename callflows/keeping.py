@@ -158,6 +158,15 @@ class Keeper:
         log.error("put aside in %s: %s", self.journal.folder / "refused", reason)
         self.journal.refuse(line)
 
+    def end(self) -> None:
+        """Let go of the files and of the threads, as the end of the process does."""
+        self._ended = True
+        self._woken.set()
+        self._written.set()
+        for thread in self._threads:
+            thread.join()
+        self.journal.close()
+
     def settle(self) -> None:
         """Forget everything, once what is being stored is: between tests, whose databases are others."""
         with self._storing:

@@ -1,7 +1,7 @@
-"""Knows how what happened on a line, and its end, are written down: now, or from the journal when the database is back.
+"""Knows how what happened on a line, and its end, are written down: now, or from the journal.
 
-``keep_line`` is all that a socket needs: it tries the database, and then the journal, with the same keys, so that what
-was written though nobody heard of it is not written twice.
+``keep_line`` is all that a socket needs: it tries the database, and then the journal, with the same
+keys, so that what was written though nobody heard of it is not written twice.
 """
 
 from __future__ import annotations
@@ -29,9 +29,13 @@ KIND = "line-end"
 
 
 def line_record(
-    line: str, call: int, notes: Iterable[Any], outcome: str | None = None, figures: Mapping[str, Any] | None = None
+    line: str,
+    call: int,
+    notes: Iterable[Any],
+    outcome: str | None = None,
+    figures: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Return what is to be written of a line: ``notes`` of it, and if ``outcome`` is no None, how it ended.
+    """Return what is to be written of a line: ``notes`` of it, and with an ``outcome`` its end.
 
     Each note has ``kind``, ``text``, ``name``, ``at`` and ``data``.
     """
@@ -46,11 +50,17 @@ def line_record(
         }
         for note in notes
     ]
-    return {"line": line, "call": call, "outcome": outcome, "figures": dict(figures or {}), "notes": told}
+    return {
+        "line": line,
+        "call": call,
+        "outcome": outcome,
+        "figures": dict(figures or {}),
+        "notes": told,
+    }
 
 
 def keep_line(told: Mapping[str, Any]) -> None:
-    """Write it down, in the database or in the journal. Blocks. Raises OSError when neither takes it."""
+    """Write it down, in the database or the journal. Blocks. Raises OSError when neither takes it."""
     at = timezone.now()
     if not WATCH.away:
         try:
@@ -96,7 +106,12 @@ def _entry(line: Line, note: Mapping[str, Any]) -> TimelineEntry:
 
 
 def _end(line: Line, told: Mapping[str, Any], at: datetime) -> None:
-    ended = {"state": Line.State.CLOSED, "closed": at, "outcome": told["outcome"], "figures": told["figures"]}
+    ended = {
+        "state": Line.State.CLOSED,
+        "closed": at,
+        "outcome": told["outcome"],
+        "figures": told["figures"],
+    }
     Line.objects.filter(pk=line.pk).update(**ended)
     if settings.RECORDINGS_OPEN and open_path(line.pk).exists():
         Job.objects.enqueue("keep_recording", host=socket.gethostname(), line=line.pk)

@@ -1,4 +1,4 @@
-"""Knows how what the database does not take now is kept in the journal, and stored as soon as it does."""
+"""Knows how what the database does not take is kept in the journal, and stored when it does."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LOOK_SECONDS = 5.0
 # After the database did not take a record though it is there: a lock, a deadlock.
 AGAIN_SECONDS = 1.0
 # What waits is stored for this share of the time: callers come first.
-SHARE = 0.5
+SHARE = 0.75
 
 Store = Callable[[Record], None]
 STORES: dict[str, Store] = {}
@@ -40,7 +40,7 @@ class NotNow(Exception):
 
 
 def stores(kind: str) -> Callable[[Store], Store]:
-    """Let a function do the work of a kind of records. It may be called twice for one, and then does it once.
+    """Let a function do the work of a kind of records. Called twice for one, it does it once.
 
     It raises NotNow for what may pass; whatever else it raises, the record is put aside for people.
     """
@@ -53,7 +53,7 @@ def stores(kind: str) -> Callable[[Store], Store]:
 
 
 class Keeper:
-    """This process's journal, and the two threads that bring it to the disk and into the database."""
+    """This process's journal, and the threads that bring it to the disk and into the database."""
 
     def __init__(self, journal: Journal) -> None:
         self.journal = journal
@@ -76,7 +76,13 @@ class Keeper:
                 for thread in self._threads:
                     thread.start()
 
-    def keep(self, kind: str, payload: Mapping[str, Any], at: datetime | None = None, hold: float = 0.0) -> None:
+    def keep(
+        self,
+        kind: str,
+        payload: Mapping[str, Any],
+        at: datetime | None = None,
+        hold: float = 0.0,
+    ) -> None:
         """Write one thing down before anybody is told that it is kept. Raises OSError.
 
         ``at`` is when it came; its work is done ``hold`` seconds later at the earliest.
@@ -115,7 +121,7 @@ class Keeper:
                 log.exception("the journal could not be read; going on")
 
     def store_waiting(self) -> float:
-        """Store what waits, as far as the database takes it; return after how many seconds to look again."""
+        """Store what waits, as far as it is taken; return after how many seconds to look again."""
         pauses = [LOOK_SECONDS]
         with self._storing:
             try:
@@ -129,7 +135,7 @@ class Keeper:
         return min(pauses)
 
     def _store_segment(self, segment: Segment) -> list[float]:
-        """Store one file's records in their order; return the seconds for which some are still held."""
+        """Store one file's records in their order; return the seconds for which some are held."""
         waiting = segment.waiting
         for line in segment.damaged:
             self._refuse(line, "it is damaged")
@@ -168,7 +174,7 @@ class Keeper:
         self.journal.close()
 
     def settle(self) -> None:
-        """Forget everything, once what is being stored is: between tests, whose databases are others."""
+        """Forget everything, once what is being stored is: between tests with other databases."""
         with self._storing:
             for segment in self.journal.waiting():
                 self.journal.done(segment)

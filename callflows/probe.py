@@ -1,4 +1,4 @@
-"""Knows whether the database would take a call now: asked on a fresh connection, in a bounded time."""
+"""Knows whether the database would take a call now: asked anew, in a bounded time."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from typing import Any
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-# What a webhook writes. Asking for the right to is the whole question: nothing is written, nobody is kept waiting.
+# What a webhook writes. Asking for the right to is the whole question: nothing is written, nobody
+# is kept waiting.
 _TABLES = ("call", "leg", "timelineentry", "seentoken")
 _LOCKS = ", ".join(f"callflows_{each}" for each in _TABLES)
-_ASK = f"BEGIN; SET LOCAL lock_timeout = '250ms'; LOCK TABLE {_LOCKS} IN ROW EXCLUSIVE MODE; ROLLBACK"
+_LOCK = f"LOCK TABLE {_LOCKS} IN ROW EXCLUSIVE MODE"
+_ASK = f"BEGIN; SET LOCAL lock_timeout = '250ms'; {_LOCK}; ROLLBACK"
 # Django's own arguments, of which libpq knows nothing.
 _NOT_LIBPQ = ("context", "cursor_factory", "prepare_threshold", "autocommit", "row_factory")
 # How long SQLite's one writer may go on before it counts as a lock.
@@ -23,7 +25,7 @@ _SQLITE_SECONDS = 0.25
 
 
 def why_away(seconds: float) -> str:
-    """Return why the database would take nothing now; empty when it would. Takes ``seconds`` at most."""
+    """Return why the database would take nothing now; empty when it would. Blocks so long at most."""
     # This thread's own wrapper: only for what it was configured with.
     wrapper = connections["default"]
     try:
@@ -42,10 +44,11 @@ def _sqlite(path: str) -> str:
 
 
 def _postgres(wrapper: BaseDatabaseWrapper, seconds: float) -> str:
-    """Ask without ever blocking: psycopg itself waits 2 s at least for a connection, and for ever for a reply."""
+    """Ask step by step: psycopg waits 2 s for a connection at least, and for a reply for ever."""
     from psycopg import conninfo, pq
 
-    told = {name: value for name, value in wrapper.get_connection_params().items() if name not in _NOT_LIBPQ}
+    told = wrapper.get_connection_params()
+    told = {name: value for name, value in told.items() if name not in _NOT_LIBPQ}
     deadline = time.monotonic() + seconds
     asking = pq.PGconn.connect_start(conninfo.make_conninfo(**told).encode())
     try:

@@ -18,7 +18,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# A connection that was used so lately is not asked first whether it still lives: under load that is a query each time.
+# A connection that was used so lately is not asked first whether it lives: that is a query each time.
 FRESH_SECONDS = 1.0
 
 
@@ -47,7 +47,7 @@ def _with_own(work: Callable[[], T]) -> T:
         return work()
 
 
-# Connections that are at work now, and how often the database was away: what is older than that is no connection.
+# Connections at work, and how often the database was away: what was opened before is broken.
 _AT_WORK: set[BaseDatabaseWrapper] = set()
 _ERA = [0]
 _MINE = threading.local()
@@ -75,7 +75,7 @@ def own_connection() -> Iterator[None]:
 
 
 def cut_connections() -> None:
-    """End the connections of threads at work: who waits for a server that hangs gets an error now, and not some day.
+    """End the connections at work: who waits for a server that hangs gets an error now, not some day.
 
     Idle ones are closed before their next use.
     """

@@ -16,7 +16,8 @@ log = logging.getLogger(__name__)
 
 # How long one look may take: ten times what a busy server needs for it.
 PROBE_SECONDS = 1.0
-# From one look to the next. A caller gets the right answer so long after the return at most, and some milliseconds.
+# From one look to the next. A caller gets the right answer so long after the return at most, and
+# some milliseconds.
 PAUSE_SECONDS = 0.25
 
 Waiter = tuple[asyncio.AbstractEventLoop, "asyncio.Future[None]"]
@@ -25,7 +26,11 @@ Waiter = tuple[asyncio.AbstractEventLoop, "asyncio.Future[None]"]
 class Watch:
     """The database as this process sees it. Nobody is kept waiting for what is known to be away."""
 
-    def __init__(self, probe: Callable[[float], str], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        probe: Callable[[float], str],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.probe, self.clock = probe, clock
         self.away = False
         self.reason = ""
@@ -38,7 +43,7 @@ class Watch:
         self._waiters: set[Waiter] = set()
 
     def worked(self) -> None:
-        """Tell that the database has just done some work: then it is not away, whatever a look at it says."""
+        """Tell that the database has just done some work: it is there, whatever a look at it says."""
         self._worked = self.clock()
 
     def suspect(self) -> None:
@@ -50,7 +55,7 @@ class Watch:
                 self._thread.start()
 
     def change(self) -> asyncio.Future[None]:
-        """Return what is done when the database is next found to be away, or back. Cancel it when it is not needed."""
+        """Return what is done when the database is next found to be away, or back; to be cancelled."""
         loop = asyncio.get_running_loop()
         waiter = (loop, loop.create_future())
         with self._lock:

@@ -1,7 +1,7 @@
-"""Knows the journal's files: one after another for each process, locked while it lives, gone when all is stored.
+"""Knows the journal's files: each process's own, locked while it lives, gone when all is stored.
 
-A process appends to a file of its own and holds a lock on it. The kernel frees the lock when the process ends, however
-it ends: a file that can be locked is nobody's, and whoever locks it stores what it holds.
+A process appends to a file of its own and holds a lock on it. The kernel frees the lock however the
+process ends: a file that can be locked is nobody's, and whoever locks it stores what it holds.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from pathlib import Path
 
 from callflows.journal.record import Record, read
 
-# A file is removed as a whole, so what is stored leaves in pieces of this size, and no more is read into memory.
+# A file is removed as a whole, so what is stored leaves in pieces of this size, and no more is read
+# into memory.
 SEGMENT_BYTES = 1024 * 1024
 # What others have written is counted at most this often, in records of our own.
 COUNT_RECORDS = 50
@@ -27,7 +28,7 @@ class JournalFull(OSError):
 
 
 class Segment:
-    """One file, open and locked by this process. ``waiting`` is what is still to be stored of it."""
+    """One file, open and locked by this process. ``waiting`` is what is still to be stored."""
 
     def __init__(self, path: Path, descriptor: int) -> None:
         self.path = path
@@ -38,7 +39,7 @@ class Segment:
 
     @classmethod
     def new(cls, path: Path) -> Segment:
-        """Make a file. It is locked before it has its name, so that nobody takes it for a dead process's."""
+        """Make a file. It is locked before it has its name: nobody takes it for a dead process's."""
         aside = path.with_suffix(".new")
         descriptor = os.open(aside, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -47,7 +48,7 @@ class Segment:
 
     @classmethod
     def adopted(cls, path: Path) -> Segment | None:
-        """Take over a file whose process has ended; None when it lives, or another one was quicker."""
+        """Take over a file whose process has ended; None when it lives, or another was quicker."""
         try:
             descriptor = os.open(path, os.O_RDWR)
         except FileNotFoundError:
@@ -83,11 +84,12 @@ class Segment:
 
 
 class Journal:
-    """What one process keeps in a folder that all processes of the machine share; ``most`` bytes in all of it."""
+    """What one process keeps in the folder of all on the machine; ``most`` bytes in all of it."""
 
     def __init__(self, folder: Path, most: int) -> None:
         self.folder, self.most = folder, most
-        # Taken only for moments: the writer must never wait for a disk that another thread waits for.
+        # Taken only for moments: the writer must never wait for a disk that another thread waits
+        # for.
         self._lock = threading.Lock()
         self._open: Segment | None = None
         self._sealed: list[Segment] = []
@@ -131,11 +133,12 @@ class Journal:
             self._open = None
 
     def waiting(self) -> list[Segment]:
-        """Return all files of this process and of dead ones, the oldest first; what comes now begins another file."""
+        """Return the files of this process and of dead ones, the oldest first, and begin another."""
         with self._lock:
             self._seal()
             own = {segment.path for segment in self._sealed}
-        found = [Segment.adopted(path) for path in self.folder.glob(f"*{SUFFIX}") if path not in own]
+        others = [path for path in self.folder.glob(f"*{SUFFIX}") if path not in own]
+        found = [Segment.adopted(path) for path in others]
         with self._lock:
             self._sealed += filter(None, found)
             self._sealed.sort(key=lambda segment: segment.path.name)

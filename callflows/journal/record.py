@@ -16,7 +16,7 @@ class Damaged(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """``at`` is when it came, and the time of the work to be done; that waits ``hold`` seconds more.
+    """``at`` is when it came, and the time of its work, which waits ``hold`` seconds more.
 
     ``kind`` names who does the work, and ``id`` is what the work is known by if it is begun twice.
     """
@@ -60,7 +60,7 @@ class Record:
 def read(content: bytes) -> tuple[list[Record], list[bytes]]:
     """Return the records of a file in their order, and the lines that are damaged.
 
-    A last line without its end was being written when the process ended: nobody was told that it is kept.
+    A last line without its end was being written when the process ended: nobody was told of it.
     """
     whole, _, _ = content.rpartition(b"\n")
     records, damaged = [], []

@@ -1,4 +1,4 @@
-"""Knows columns for words of others, which may be of any length: what does not fit is cut as it is written."""
+"""Knows columns for words of others, of any length: what does not fit is cut as it is written."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _GT = TypeVar("_GT", covariant=True)
 
 
 class CutField(models.CharField[_ST, _GT]):
-    """A CharField that never refuses a text for its length; the whole of it stands in the raw webhook."""
+    """A CharField that refuses no text for its length; all of it stands in the raw webhook."""
 
     def get_db_prep_save(self, value: Any, connection: Any) -> Any:
         cut = value[: self.max_length] if isinstance(value, str) else value

@@ -65,14 +65,15 @@ class Outcome:
         return self._go(here, branch) if branch else ""
 
     def late(self) -> str:
-        """Do what still has a meaning though Vonage got no reply: nobody was told where to go on."""
+        """Do what still has a meaning though Vonage got no reply: the caller went nowhere."""
         here = place_of(self.ref.version, self.ref.step, self.ref.attempt) if self._may_tell() else None
         outcomes = self._outcomes(here) if here else ()
         if here and here.in_room:
             # A caller who waits in a room is fetched by a request of ours, also late.
             self._go_on_in_room(here, outcomes)
         elif here and (branch := choose(here.version.flow, here.step.name, outcomes, here.attempt)):
-            text = f"Step {branch.step}: {branch.outcome}, but the database was away, and the branch was not taken"
+            away = "but the database was away, and the branch was not taken"
+            text = f"Step {branch.step}: {branch.outcome}, {away}"
             self.call.note(Kind.PROBLEM, text, name="away")
         return ""
 

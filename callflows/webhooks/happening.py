@@ -29,7 +29,7 @@ Kind = TimelineEntry.Kind
 
 @dataclass
 class Happening:
-    """One event webhook being recorded and answered. ``ref`` is the step that its address names, if it names one.
+    """One event webhook being recorded and answered. ``ref`` is the step that its address names, if any.
 
     ``at`` is when it came. ``late``: Vonage was answered long ago, and what we would say now
     reaches nobody.

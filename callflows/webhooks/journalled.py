@@ -1,6 +1,6 @@
-"""Knows what the journal keeps of a webhook, and how that is stored later: as if it were done when it came.
+"""Knows what the journal keeps of a webhook, and how that is stored later, as if it came only now.
 
-No token that lets anybody in stands in a record: the step that an address names is kept as what it names.
+No token that lets anybody in stands in a record: of an address it has the step that this names.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# An event that was answered 503 comes again a second later; Vonage waits 10 s for us at most. Stored
-# before its repeat, it would have no reply, and the repeat would find that.
+# An event that was answered 503 comes again a second later; Vonage waits 10 s for us at most.
+# Stored before its repeat, it would have no reply, and the repeat would find that.
 REPEAT_SECONDS = 15.0
 
 
@@ -39,7 +39,12 @@ def keep_event(work: Happening | Stray, again: bool) -> None:
     """Keep an event; ``again``: Vonage is asked to send it again. Raises OSError."""
     ref = work.ref if isinstance(work, Happening) else None
     base = work.base if isinstance(work, Happening) else ""
-    keep("event", {**_told(work.received, ref), "base": base}, work.at, REPEAT_SECONDS if again else 0.0)
+    keep(
+        "event",
+        {**_told(work.received, ref), "base": base},
+        work.at,
+        REPEAT_SECONDS if again else 0.0,
+    )
 
 
 def keep_answer(answer: Answer, reason: str) -> None:
@@ -108,7 +113,7 @@ def _received(told: Mapping[str, Any]) -> Received:
 
 @dataclass(frozen=True, slots=True)
 class _Later:
-    """One webhook's work in the database, long after it was answered; kept by itself when its call cannot take it."""
+    """One webhook's work, long after it was answered; kept by itself when its call cannot take it."""
 
     name: str
     raw: Mapping[str, Any]
@@ -118,7 +123,8 @@ class _Later:
         try:
             self._once(work)
         except Refused as refused:
-            # Found out only now: it is of an application that is none of ours, or its token came twice.
+            # Found out only now: it is of an application that is none of ours, or its token came
+            # twice.
             log.warning("a webhook of %s would have been refused: %s", self.at, refused)
             TALLY.count_in_background(refused.counted, str(refused))
         except NotNow:

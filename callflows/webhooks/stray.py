@@ -1,4 +1,4 @@
-"""Knows what becomes of what no timeline can show, such as an event without leg and conversation: it is kept, once."""
+"""Knows how what no timeline can show is kept, once: an event without leg and conversation, say."""
 
 from __future__ import annotations
 

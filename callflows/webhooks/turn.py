@@ -35,7 +35,7 @@ _RACES = 4
 # How long the clock waits for work that is just committing.
 _COMMIT_SECONDS = 0.15
 
-# After so long without a result the database is looked at: it may hang, and everybody else would wait for it too.
+# After so long without a result the database is looked at: it may hang, and others would wait too.
 SLOW_SECONDS = 0.5
 
 
@@ -66,8 +66,8 @@ class Turn:
 async def in_time(threads: Threads, work: Callable[[Turn], T], seconds: float) -> T | None:
     """Run ``work`` in one of ``threads``; return its result, or None when ``seconds`` pass first.
 
-    None as well when the database is found to be away meanwhile. The thread goes on then: it finds out by
-    ``Turn.commit`` that it is too late.
+    None as well when the database is found to be away meanwhile. The thread goes on then: it finds
+    out by ``Turn.commit`` that it is too late.
     """
     turn, change = Turn(), WATCH.change()
     future = asyncio.ensure_future(threads.run(work, turn))
@@ -85,7 +85,7 @@ async def in_time(threads: Threads, work: Callable[[Turn], T], seconds: float) -
 
 
 async def written(keep: Callable[[], object]) -> bool:
-    """Run ``keep``, which writes to the journal, in a thread; return whether it is written. Disks hang as well."""
+    """Run ``keep``, which writes to the journal, in a thread; return whether it has. Disks hang too."""
     future = asyncio.ensure_future(_JOURNAL.run(keep))
     done, _ = await asyncio.wait({future}, timeout=_JOURNAL_SECONDS)
     if done and (error := future.exception()):
@@ -96,7 +96,7 @@ async def written(keep: Callable[[], object]) -> bool:
 
 
 def may_pass(error: BaseException) -> bool:
-    """Whether the database may take the same later: it is away, or somebody else was at it; not, if it refused it."""
+    """Whether the database may take the same later: it is away, or somebody else was at it."""
     if not isinstance(error, OperationalError | InterfaceError):
         return False
     # PostgreSQL's class 54: a value or an index row is too large, today and tomorrow.
@@ -106,7 +106,7 @@ def may_pass(error: BaseException) -> bool:
 def attempt(work: Callable[[], T]) -> T:
     """Run ``work`` in this thread's connection, and tell the watch how it went.
 
-    Once more if the connection turns out to be broken: the server may have been started anew since its last use.
+    Once more if the connection is broken: the server may have been started anew since its last use.
     """
     try:
         result = again_if_raced(work)

@@ -31,8 +31,8 @@ EVENT_SECONDS = 4.0
 # How long a refusal may wait for being counted; it is counted all the same.
 COUNT_SECONDS = 0.5
 
-# How long an event that may be answered waits for a database that is away. Vonage sends it a second time, a second
-# later, and then asks the fallback webhook: so a caller who pressed a key hears something after 3 s.
+# How long an event that may be answered waits for a database that is away. Vonage sends it again a
+# second later, and then asks the fallback webhook: whoever pressed a key hears something after 3 s.
 HOPE_SECONDS = 1.0
 
 Response = Coroutine[Any, Any, HttpResponse]
@@ -84,7 +84,7 @@ async def events(request: HttpRequest, ref: str) -> HttpResponse:
 
 
 async def _recorded(work: Happening | Stray) -> str | None:
-    """Return the reply to an event that is stored; None when the database does not take it in time. Raises Refused."""
+    """Return the reply to an event that is stored; None: not in time. Raises Refused."""
     if WATCH.away and not (_answerable(work) and await WATCH.back_within(HOPE_SECONDS)):
         return None
     try:
@@ -92,13 +92,13 @@ async def _recorded(work: Happening | Stray) -> str | None:
     except Refused:
         raise
     except Exception as error:
-        # What cannot be stored at all is put aside from the journal: it must not be asked for again.
+        # What cannot be stored at all is put aside by the journal, and must not be sent again.
         log.warning("an event is kept in the journal: %s", error)
         return None
 
 
 async def _kept(work: Happening | Stray) -> HttpResponse:
-    """Keep an event for when the database is back. One that may be answered is asked for again: somebody waits."""
+    """Keep an event for when the database is back. One that may be answered is asked for again."""
     again = _answerable(work)
     kept = await written(lambda: keep_event(work, again))
     if kept and not again:

@@ -15,7 +15,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 MENU = "447700900003"
-# Vonage's own limits: a second for the connection, 5 s for an answer, 10 s for an event, a second until it tries again.
+# Vonage's own limits: a second for the connection, 5 s for an answer, 10 s for an event, a second
+# until it tries again.
 EVENT_SECONDS, ANSWER_SECONDS, AGAIN_SECONDS = 10.0, 5.0, 1.0
 STATUSES = ("started", "ringing", "answered", "completed")
 
@@ -104,8 +105,17 @@ class Callers:
         event = {**ids, "dtmf": {"digits": "1", "timed_out": False}, "timestamp": now()}
         pressed = self._ask("key", f"{ids['uuid']}-key", urlsplit(url).path, event, EVENT_SECONDS)
         if pressed.replies[-1].status not in (200, 204):
-            why = {"reason": "Invalid response code.", "original_request": {"url": url, "type": "event"}}
-            self._ask("fallback", f"{ids['uuid']}-fallback", "/webhooks/fallback", ids | why, ANSWER_SECONDS)
+            why = {
+                "reason": "Invalid response code.",
+                "original_request": {"url": url, "type": "event"},
+            }
+            self._ask(
+                "fallback",
+                f"{ids['uuid']}-fallback",
+                "/webhooks/fallback",
+                ids | why,
+                ANSWER_SECONDS,
+            )
 
     def _ask(self, kind: str, mark: str, path: str, body: dict[str, Any], seconds: float) -> Asked:
         """Ask once, and where Vonage does, once more."""

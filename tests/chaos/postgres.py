@@ -33,7 +33,16 @@ class Postgres:
         looking = threading.Thread(target=self._see_it_return)
         looking.start()
         # Not by its own way, which looks once a second whether it has started.
-        command = ["-w", "-o", "-h ''", "-o", f"-k {self._folder()}", "-l", str(self.server.log), "start"]
+        command = [
+            "-w",
+            "-o",
+            "-h ''",
+            "-o",
+            f"-k {self._folder()}",
+            "-l",
+            str(self.server.log),
+            "start",
+        ]
         self._control(*command)
         looking.join()
 

@@ -25,7 +25,8 @@ SEED = int(os.environ.get("CHAOS_SEED", "1"))
 RATE = 5.0
 # How long before and after the time away calls come as well.
 AROUND = 3.0
-# A caller is answered within so long, whatever hangs; the machine that tests may be busy with others.
+# A caller is answered within so long, whatever hangs; the machine that tests may be busy with
+# others.
 ANSWER_SECONDS = 1.5
 RETURN_SECONDS = 1.0
 MARKS = """
@@ -61,12 +62,19 @@ WAYS: dict[str, Break] = {
 @pytest.mark.parametrize("away", AWAY, ids=lambda away: f"{away:g} s")
 @pytest.mark.parametrize("way", WAYS)
 def test_nothing_is_lost_while_postgres_is_away(
-    deployment: Deployment, postgres: Postgres, way: str, away: float, capsys: pytest.CaptureFixture[str]
+    deployment: Deployment,
+    postgres: Postgres,
+    way: str,
+    away: float,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     go_away, come_back = WAYS[way]
     servers = [deployment.serve(), deployment.serve()]
     with Callers([server.port for server in servers], RATE, SEED) as callers:
-        wait_until(lambda: sum(each.right for each in callers.answers) >= AROUND * RATE, "calls are answered")
+        wait_until(
+            lambda: sum(each.right for each in callers.answers) >= AROUND * RATE,
+            "calls are answered",
+        )
         begun = time.monotonic()
         go_away(postgres)
         time.sleep(away * Random(SEED).uniform(0.4, 0.7))
@@ -76,7 +84,10 @@ def test_nothing_is_lost_while_postgres_is_away(
         time.sleep(max(0.0, begun + away - time.monotonic()))
         come_back(postgres)
         returned = postgres.returned
-        wait_until(lambda: right_since(callers.answers, returned) >= AROUND * RATE, "calls are answered again")
+        wait_until(
+            lambda: right_since(callers.answers, returned) >= AROUND * RATE,
+            "calls are answered again",
+        )
     kept = {each.mark for each in callers.asked if each.kept}
     found = Counter[str]()
 
@@ -86,7 +97,7 @@ def test_nothing_is_lost_while_postgres_is_away(
         return kept <= found.keys()
 
     try:
-        wait_until(all_there, "all that was kept is in the database", servers[1], 60)
+        wait_until(all_there, "all that was kept is in the database", servers[1], 60 + 2 * away)
     finally:
         with capsys.disabled():
             print(table(way, away, callers.asked, returned, kept - found.keys(), found))
@@ -112,7 +123,14 @@ def slowest(answers: list[Asked]) -> float:
     return max(reply.took for each in answers for reply in each.replies if reply.status)
 
 
-def table(way: str, away: float, asked: list[Asked], returned: float, missing: set[str], found: Counter[str]) -> str:
+def table(
+    way: str,
+    away: float,
+    asked: list[Asked],
+    returned: float,
+    missing: set[str],
+    found: Counter[str],
+) -> str:
     answers = [each for each in asked if each.kind == "answer"]
     figures = {
         "database": way,

@@ -50,7 +50,9 @@ def test_own_records_come_in_their_order(journals: list[Journal]) -> None:
     assert ids(journals[0].waiting()) == [1, 2, 3]
 
 
-def test_dead_process_leaves_its_records_and_a_living_one_keeps_them(journals: list[Journal]) -> None:
+def test_dead_process_leaves_its_records_and_a_living_one_keeps_them(
+    journals: list[Journal],
+) -> None:
     first, second, third = journals
     write(first, 1, 2)
     write(second, 3)

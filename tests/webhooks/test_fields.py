@@ -36,11 +36,38 @@ REFUSED = {"too deep", "NUL", "half a letter"}
 IDS = ("uuid", "call_uuid", "conversation_uuid", "conversation_uuid_from", "conversation_uuid_to")
 EVENT = (
     *("type", "to", "from", "from_user", "direction", "status", "sub_state", "detail", "sip_code"),
-    *("disconnected_by", "timestamp", "start_time", "end_time", "duration", "rate", "price", "network"),
-    *("headers", "custom_data", "dtmf", "speech", "payload", "reason", "recording_url", "recording_uuid"),
+    *(
+        "disconnected_by",
+        "timestamp",
+        "start_time",
+        "end_time",
+        "duration",
+        "rate",
+        "price",
+        "network",
+    ),
+    *(
+        "headers",
+        "custom_data",
+        "dtmf",
+        "speech",
+        "payload",
+        "reason",
+        "recording_url",
+        "recording_uuid",
+    ),
     *("size", "transcription_url", "original_request", "region_url"),
 )
-ANSWER = ("to", "from", "from_user", "region_url", "endpoint_type", "custom_data", "SipHeader_X-A", "reason")
+ANSWER = (
+    "to",
+    "from",
+    "from_user",
+    "region_url",
+    "endpoint_type",
+    "custom_data",
+    "SipHeader_X-A",
+    "reason",
+)
 MARKS = {
     "sqlite": "SELECT json_extract(data, '$.raw.mark') FROM callflows_timelineentry"
     " UNION ALL SELECT json_extract(raw, '$.mark') FROM callflows_strayevent",
@@ -58,11 +85,19 @@ KINDS: tuple[dict[str, Any], ...] = (
 def webhooks() -> Iterator[tuple[str, str, dict[str, Any]]]:
     """Return what is wrong, where it is sent, and what; each about a leg of its own."""
     number = 0
-    for path, fields in (("answer", ANSWER), ("fallback", (*ANSWER, "original_request")), ("events", EVENT)):
+    for path, fields in (
+        ("answer", ANSWER),
+        ("fallback", (*ANSWER, "original_request")),
+        ("events", EVENT),
+    ):
         for field in (*IDS, *fields):
             for what, value in VALUES.items():
                 number += 1
-                ids = {"uuid": f"leg-{number}", "conversation_uuid": f"CON-{number}", "to": "447700900003"}
+                ids = {
+                    "uuid": f"leg-{number}",
+                    "conversation_uuid": f"CON-{number}",
+                    "to": "447700900003",
+                }
                 kind = KINDS[number % len(KINDS)] if path == "events" else {}
                 yield what, path, {**ids, **kind, field: value, "mark": f"{path} {field} {what}"}
 
@@ -117,7 +152,9 @@ def test_no_field_is_lost(request: pytest.FixtureRequest, database: str) -> None
     assert "Traceback" not in server.said()
 
 
-def test_direction_that_is_too_long_is_cut_and_the_whole_of_it_kept(on_postgres: Deployment) -> None:
+def test_direction_that_is_too_long_is_cut_and_the_whole_of_it_kept(
+    on_postgres: Deployment,
+) -> None:
     event = {"uuid": "cut", "status": "ringing", "direction": "elevenchars"}
     with Sender(on_postgres.serve()) as send:
         assert send(("eleven", "events", event)) == 204

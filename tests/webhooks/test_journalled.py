@@ -22,7 +22,19 @@ from callflows.refusing import TALLY
 from callflows.watch import WATCH
 from callflows.webhooks import views
 from callflows.webhooks.happening import Happening
-from tests.make import CALLER, ECHO, NUMBER, ROOM, UUID, ask, event_url, make_flow, make_number, talk, tell
+from tests.make import (
+    CALLER,
+    ECHO,
+    NUMBER,
+    ROOM,
+    UUID,
+    ask,
+    event_url,
+    make_flow,
+    make_number,
+    talk,
+    tell,
+)
 from tests.signing import APPLICATION, KEY, SECRET, bearer
 from tests.webhooks.test_rooms import dialled, joinable, moves
 
@@ -97,7 +109,11 @@ def test_event_is_kept_and_stored_with_the_time_at_which_it_came(client: Client,
     outage.store()
     entry = TimelineEntry.objects.get()
     assert before <= entry.at <= after
-    assert (entry.text, Call.objects.get().uuid, Leg.objects.get().status) == ("Ringing", UUID, "ringing")
+    assert (entry.text, Call.objects.get().uuid, Leg.objects.get().status) == (
+        "Ringing",
+        UUID,
+        "ringing",
+    )
     assert before <= Call.objects.get().created <= after
 
 
@@ -105,7 +121,12 @@ def test_events_of_a_call_are_stored_in_their_order_and_each_once(client: Client
     outage.begin()
     for second, status in enumerate(("started", "ringing", "answered", "completed")):
         for _ in range(2):
-            tell(client, status=status, direction="inbound", timestamp=f"2026-03-02T09:15:0{second}.000Z")
+            tell(
+                client,
+                status=status,
+                direction="inbound",
+                timestamp=f"2026-03-02T09:15:0{second}.000Z",
+            )
     content = kept(folder)
     assert content.count("\n") == 8
     outage.store()
@@ -302,7 +323,9 @@ def test_what_its_call_cannot_take_is_kept_by_itself(client: Client, outage: Out
     assert TimelineEntry.objects.get().text == "Answered"
 
 
-def test_event_that_no_call_can_take_is_kept_at_once_and_not_asked_for_again(client: Client) -> None:
+def test_event_that_no_call_can_take_is_kept_at_once_and_not_asked_for_again(
+    client: Client,
+) -> None:
     with patch.object(Happening, "_record", side_effect=DataError("value too long")) as tried:
         assert tell(client, status="ringing").status_code == 204
     assert tried.call_count == 1
@@ -310,7 +333,11 @@ def test_event_that_no_call_can_take_is_kept_at_once_and_not_asked_for_again(cli
 
 
 def test_journal_that_is_full_leaves_the_caller_an_answer_and_vonage_the_event(
-    client: Client, outage: Outage, folder: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    client: Client,
+    outage: Outage,
+    folder: Path,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(KEEPER, "journal", Journal(folder, 100))
     outage.begin()

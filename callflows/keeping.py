@@ -29,7 +29,7 @@ LOOK_SECONDS = 5.0
 # After the database did not take a record though it is there: a lock, a deadlock.
 AGAIN_SECONDS = 1.0
 # What waits is stored for this share of the time: callers come first.
-SHARE = 0.75
+SHARE = 0.5
 
 Store = Callable[[Record], None]
 STORES: dict[str, Store] = {}

@@ -23,9 +23,6 @@ ANSWERS = Threads("answer", 8)
 EVENTS = Threads("event", 8)
 _JOURNAL = Threads("keep", 1)
 
-# What an answer has left of its 1.5 s, after 1.2 s for the database and what a commit may take.
-_JOURNAL_SECONDS = 0.1
-
 # How many seconds apart we try to write down what the database could not take at once.
 _LATER_SECONDS = (0.5, 1, 2, 5, 10)
 
@@ -84,10 +81,10 @@ async def in_time(threads: Threads, work: Callable[[Turn], T], seconds: float) -
     return None
 
 
-async def written(keep: Callable[[], object]) -> bool:
+async def written(keep: Callable[[], object], seconds: float) -> bool:
     """Run ``keep``, which writes to the journal, in a thread; return whether it has. Disks hang too."""
     future = asyncio.ensure_future(_JOURNAL.run(keep))
-    done, _ = await asyncio.wait({future}, timeout=_JOURNAL_SECONDS)
+    done, _ = await asyncio.wait({future}, timeout=seconds)
     if done and (error := future.exception()):
         log.error("not even the journal takes it: %s", error)
     elif not done:

@@ -28,7 +28,7 @@ SYNC_SECONDS = 0.05
 LOOK_SECONDS = 5.0
 # After the database did not take a record though it is there: a lock, a deadlock.
 AGAIN_SECONDS = 1.0
-# What waits is stored for this share of the time: callers come first.
+# What waits takes this share of a core: callers come first.
 SHARE = 0.5
 
 Store = Callable[[Record], None]
@@ -149,7 +149,7 @@ class Keeper:
         return [max(0.0, (each.due - timezone.now()).total_seconds()) for each in waiting]
 
     def _store_one(self, record: Record) -> None:
-        begun = time.monotonic()
+        begun = time.thread_time()
         try:
             with own_connection():
                 STORES[record.kind](record)
@@ -158,7 +158,7 @@ class Keeper:
         except Exception as error:
             log.exception("a record of the journal cannot be stored")
             self._refuse(record.line(), str(error))
-        time.sleep(min(1.0, (time.monotonic() - begun) * (1 - SHARE) / SHARE))
+        time.sleep((time.thread_time() - begun) * (1 - SHARE) / SHARE)
 
     def _refuse(self, line: bytes, reason: str) -> None:
         log.error("put aside in %s: %s", self.journal.folder / "refused", reason)

@@ -60,8 +60,12 @@ class Watch:
         waiter = (loop, loop.create_future())
         with self._lock:
             self._waiters.add(waiter)
-        waiter[1].add_done_callback(lambda _: self._waiters.discard(waiter))
+        waiter[1].add_done_callback(lambda _: self._forget(waiter))
         return waiter[1]
+
+    def _forget(self, waiter: Waiter) -> None:
+        with self._lock:
+            self._waiters.discard(waiter)
 
     async def back_within(self, seconds: float) -> bool:
         """Wait so long at most until the database is there; return whether it is."""

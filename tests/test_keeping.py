@@ -156,6 +156,6 @@ def test_what_is_kept_is_brought_to_the_disk_by_itself(
     monkeypatch.setattr(WATCH, "on_return", [])
     keeper = Keeper(Journal(folder, 1024 * 1024))
     keep(keeper, "a")
-    wait_until(lambda: len(synced) == 1, "it is on the disk")
+    wait_until(lambda: len(synced) == 2, "it is on the disk")
     keeper.end()
     assert keeping.SYNC_SECONDS < 0.1

@@ -95,7 +95,9 @@ class Journal:
         self._sealed: list[Segment] = []
         self._others = 0
         self._count = 0
+        # What is to be brought to the disk: files by their descriptors, and whether one got its name.
         self.dirty: set[int] = set()
+        self._named = False
 
     def append(self, record: Record, name: str) -> None:
         """Keep a record; ``name`` is what a file is called that is begun for it. Raises OSError."""
@@ -104,6 +106,7 @@ class Journal:
             self._make_room(len(line))
             if self._open is None:
                 self._open = Segment.new(self.folder / f"{name}{SUFFIX}")
+                self._named = True
             self._open.append(line)
             self.dirty.add(self._open.descriptor)
             if self._open.size >= SEGMENT_BYTES:
@@ -168,6 +171,8 @@ class Journal:
         with self._lock:
             # Copies: a file may be closed meanwhile.
             copies = [os.dup(descriptor) for descriptor in self.dirty]
+            copies += [os.open(self.folder, os.O_RDONLY)] if self._named else []
+            self._named = False
             self.dirty.clear()
         for copy in copies:
             try:

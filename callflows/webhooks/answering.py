@@ -101,7 +101,8 @@ class Answer:
         entrance = self._entrance()
         if isinstance(entrance, PhoneNumber) and entrance.safe_ncco:
             self.safe = entrance.safe_ncco
-        SAFE.remember(self.asked.digits, self.safe)
+        if self._named is None:
+            SAFE.remember(self.asked.digits, self.safe)
         with transaction.atomic():
             self.received.admit()
             reply = self._reply(entrance)

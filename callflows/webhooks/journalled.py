@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from callflows.journal.record import Record
 from callflows.keeping import NotNow, keep, stores
+from callflows.models import TimelineEntry
 from callflows.payloads.answer import AnswerRequest, Failure
 from callflows.payloads.body import digest
 from callflows.payloads.events import CallEvent
@@ -98,8 +99,10 @@ def store_answer(record: Record) -> None:
         failed=StepRef(*told["failed"]) if told["failed"] else None,
         at=record.at,
     )
-    # Known by the record: an answer that is asked for again may get the flow.
-    key = f"ours-{record.id}"
+    # By the moment at which it was asked: asked again, it may get the flow. Two who find out that the
+    # database does not answer may both have kept it.
+    asked = digest({"key": answer.key, "at": record.at.isoformat()})
+    key = f"{TimelineEntry.OURS}{asked[:32]}"
     _Later("answer", told["raw"], record.at).store(lambda: answer.keep(told["reason"], key))
 
 

@@ -129,13 +129,17 @@ def test_only_what_was_written_since_is_brought_to_the_disk(
     journals: list[Journal], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synced: list[Any] = []
-    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.fstat(descriptor).st_size))
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.fstat(descriptor).st_mode))
     write(journals[0], 1)
     journals[0].sync()
     journals[0].sync()
-    assert len(synced) == 1
+    # The file, and the folder in which it got its name.
+    assert [stat.S_ISDIR(mode) for mode in synced] == [False, True]
+    write(journals[0], 1)
+    journals[0].sync()
+    assert len(synced) == 3
     write(journals[0], 2)
     # One that is stored before it was brought to the disk need not be any more.
     journals[0].done(journals[0].waiting()[0])
     journals[0].sync()
-    assert len(synced) == 1
+    assert len(synced) == 3

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -289,6 +289,22 @@ def test_safe_answer_is_told_once_however_often_it_is_stored(client: Client, out
     (folder / "again.journal").write_text(content)
     outage.store()
     assert TimelineEntry.objects.count() == 1
+
+
+def test_answer_that_was_kept_by_its_thread_and_by_the_clock_is_told_once(
+    client: Client, outage: Outage, menu: PhoneNumber
+) -> None:
+    outage.begin()
+    with patch.object(views, "written", keep_twice):
+        ask(client)
+    outage.store()
+    assert TimelineEntry.objects.count() == 1
+
+
+async def keep_twice(keep: Callable[[], object], seconds: float) -> bool:
+    keep()
+    keep()
+    return True
 
 
 def test_fallback_tells_the_step_that_failed(client: Client, outage: Outage, folder: Path, menu: PhoneNumber) -> None:

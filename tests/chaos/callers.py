@@ -64,21 +64,31 @@ class Callers:
         self._calls: list[threading.Thread] = []
         self._stop = threading.Event()
         self._dialling = threading.Thread(target=self._dial)
+        # What a request took that needs nothing but a share of the machine, which others use as well.
+        self.lateness = 0.0
+        self._pulse = threading.Thread(target=self._feel)
 
     def __enter__(self) -> Callers:
         self._dialling.start()
+        self._pulse.start()
         return self
 
     def __exit__(self, *error: object) -> None:
         """Let nobody call any more, and those who are on the phone come to their end."""
         self._stop.set()
         self._dialling.join()
+        self._pulse.join()
         for call in self._calls:
             call.join()
 
     @property
     def answers(self) -> list[Asked]:
         return [each for each in list(self.asked) if each.kind == "answer" and each.replies]
+
+    def _feel(self) -> None:
+        while not self._stop.wait(0.1):
+            healthy = self._request("GET", "/healthz", "", EVENT_SECONDS)
+            self.lateness = max(self.lateness, healthy.took if healthy.status else 0.0)
 
     def _dial(self) -> None:
         begun, number = time.monotonic(), 0
@@ -123,18 +133,18 @@ class Callers:
         self.asked.append(asked)
         text = json.dumps({**body, "mark": mark})
         for _ in range(2):
-            asked.replies.append(self._post(path, text, seconds))
+            asked.replies.append(self._request("POST", path, text, seconds))
             if asked.replies[-1].status not in (0, 429, 503, 504):
                 break
             time.sleep(AGAIN_SECONDS)
         return asked
 
-    def _post(self, path: str, text: str, seconds: float) -> Reply:
+    def _request(self, method: str, path: str, text: str, seconds: float) -> Reply:
         begun = time.monotonic()
         status, body = 0, b""
         with closing(http.client.HTTPConnection("127.0.0.1", self._port(), timeout=seconds)) as connection:
             try:
-                connection.request("POST", path, text, {"Content-Type": "application/json"})
+                connection.request(method, path, text, {"Content-Type": "application/json"})
                 response = connection.getresponse()
                 status, body = response.status, response.read()
             except OSError:

@@ -29,7 +29,8 @@ SEED = int(os.environ.get("CHAOS_SEED", "1"))
 RATE = 5.0
 # So many callers must have met the flow before the database goes, and after its return.
 CALLERS = 15
-# A caller is answered within so long, whatever hangs, and meets the flow so long after the return.
+# A caller is answered within so long, whatever hangs, and meets the flow so long after the return; give
+# or take what the machine, which others use too, was late for a request that needs no database.
 ANSWER_SECONDS = 1.5
 RETURN_SECONDS = 1.0
 
@@ -116,7 +117,8 @@ def way(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Way]:
 
 @pytest.mark.parametrize("away", AWAY, ids=lambda away: f"{away:g} s")
 def test_nothing_is_lost_while_the_database_is_away(way: Way, away: float, capsys: pytest.CaptureFixture[str]) -> None:
-    servers = [way.deployment.serve(), way.deployment.serve()]
+    # The one that dies, and the one that stores for it: both servers that we have.
+    servers = [way.deployment.serve(), way.deployment.serve("--with", "uvicorn")]
     with Callers([server.port for server in servers], RATE, SEED) as callers:
         wait_until(lambda: right_since(callers.answers, 0) >= CALLERS, "calls are answered")
         begun = time.monotonic()
@@ -141,10 +143,10 @@ def test_nothing_is_lost_while_the_database_is_away(way: Way, away: float, capsy
     finally:
         stored = time.monotonic() - way.returned
         with capsys.disabled():
-            print(table(way, away, callers.asked, kept, found, stored))
+            print(table(way, away, callers, kept, found, stored))
     assert not [mark for mark, times in found.items() if times > 1]
-    assert first_right(callers.answers, way.returned) < RETURN_SECONDS
-    assert slowest(callers.answers) < ANSWER_SECONDS
+    assert first_right(callers.answers, way.returned) < RETURN_SECONDS + callers.lateness
+    assert slowest(callers.answers) < ANSWER_SECONDS + callers.lateness
     assert not [each for each in callers.answers if each.replies[-1].status != 200]
     uuids = {each.mark.removesuffix("-answer") for each in callers.answers}
     assert uuids == {uuid for (uuid,) in rows(way.deployment, "SELECT uuid FROM callflows_call")}
@@ -167,12 +169,12 @@ def slowest(answers: list[Asked]) -> float:
 def table(
     way: Way,
     away: float,
-    asked: list[Asked],
+    callers: Callers,
     kept: set[str],
     found: Counter[str],
     stored: float,
 ) -> str:
-    answers = [each for each in asked if each.kind == "answer"]
+    asked, answers = callers.asked, callers.answers
     keys = [each for each in asked if each.kind == "key"]
     figures = {
         "database": type(way).__name__,
@@ -180,6 +182,7 @@ def table(
         "calls": len(answers),
         "safe answers": sum(each.safe for each in answers),
         "slowest answer": f"{slowest(answers):.2f} s",
+        "slowest /healthz": f"{callers.lateness:.2f} s",
         "right answer after": f"{first_right(answers, way.returned):.2f} s",
         "all stored after": f"{stored:.0f} s",
         "events": sum(each.kind == "event" for each in asked),

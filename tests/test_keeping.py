@@ -107,6 +107,26 @@ def test_held_record_waits_and_the_others_do_not(keeper: Keeper, store: Store) -
     assert store.taken == ["a", "held before"]
 
 
+def test_callers_go_first_but_not_for_ever(keeper: Keeper, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        # One caller is answered, the other one never is.
+        keeper.callers = min(keeper.callers, len(waits) < 10)
+
+    keep(keeper, "a")
+    keeper.callers = 2
+    monkeypatch.setattr("callflows.keeping.time.sleep", sleep)
+    keeper.store_waiting()
+    assert len(waits) >= 10
+    keeper.callers = 1
+    monkeypatch.setattr(keeping, "WAY_SECONDS", 0.0)
+    keep(keeper, "b")
+    keeper.store_waiting()
+    assert store.taken == ["a", "b"]
+
+
 def test_dead_process_is_stored_by_another_from_where_it_was(keeper: Keeper, store: Store, folder: Path) -> None:
     dead = Keeper(Journal(folder, 1024 * 1024))
     keep(dead, "a", "b")

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError, connection
 
+from callflows.keeping import KEEPER
 from callflows.models.book import Overtaken
 from callflows.threads import Threads
 from callflows.watch import WATCH
@@ -70,9 +71,13 @@ async def in_time(threads: Threads, work: Callable[[Turn], T], seconds: float) -
     future = asyncio.ensure_future(threads.run(work, turn))
     slow = asyncio.get_running_loop().call_later(SLOW_SECONDS, WATCH.suspect)
     waited: set[asyncio.Future[Any]] = {future, change}
-    await asyncio.wait(waited, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-    slow.cancel()
-    change.cancel()
+    KEEPER.callers += 1
+    try:
+        await asyncio.wait(waited, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        KEEPER.callers -= 1
+        slow.cancel()
+        change.cancel()
     if not future.done() and not turn.take("clock"):
         await asyncio.wait({future}, timeout=_COMMIT_SECONDS)
     if future.done():

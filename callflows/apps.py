@@ -11,5 +11,9 @@ class CallflowsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from callflows import checks  # noqa: F401  (registers the system checks once the settings are read)
+        from callflows import (
+            checks,  # noqa: F401  (registers the system checks once the settings are read)
+            endings,  # noqa: F401  (registers how the journal's records of lines are stored)
+        )
         from callflows.control import fetching, outgoing, rooms  # noqa: F401  (registers their kinds of jobs)
+        from callflows.webhooks import journalled  # noqa: F401  (and those of webhooks)

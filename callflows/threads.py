@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import ParamSpec, TypeVar
+from contextlib import contextmanager, suppress
+from typing import Any, ParamSpec, TypeVar
 
 from asgiref.sync import sync_to_async
-from django.db import close_old_connections
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+# A connection that was used so lately is not asked first whether it lives: that is a query each time.
+FRESH_SECONDS = 1.0
 
 
 class Threads:
@@ -24,16 +33,62 @@ class Threads:
 
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run ``work`` in a thread and return its result."""
-        return await sync_to_async(_clean, thread_sensitive=False, executor=self._pool)(lambda: work(*args, **kwargs))
+        return await sync_to_async(_with_own, thread_sensitive=False, executor=self._pool)(
+            lambda: work(*args, **kwargs)
+        )
 
     def submit(self, work: Callable[[], T]) -> Future[T]:
         """Run ``work`` in a thread; nobody waits for it."""
-        return self._pool.submit(_clean, work)
+        return self._pool.submit(_with_own, work)
 
 
-def _clean(work: Callable[[], T]) -> T:
-    close_old_connections()
-    try:
+def _with_own(work: Callable[[], T]) -> T:
+    with own_connection():
         return work()
+
+
+# Connections at work, and how often the database was away: what was opened before is broken.
+_AT_WORK: set[BaseDatabaseWrapper] = set()
+_ERA = [0]
+_MINE = threading.local()
+
+
+@contextmanager
+def own_connection() -> Iterator[None]:
+    """Give this thread a connection that works and stays open afterwards, if it uses one."""
+    wrapper: Any = connections[DEFAULT_DB_ALIAS]
+    if getattr(_MINE, "era", None) != _ERA[0]:
+        wrapper.close()
+        _MINE.era = _ERA[0]
+    # Django would ask each time whether it still lives.
+    wrapper.health_check_done = time.monotonic() - getattr(_MINE, "used", 0.0) < FRESH_SECONDS
+    _AT_WORK.add(wrapper)
+    try:
+        yield
     finally:
-        close_old_connections()
+        _AT_WORK.discard(wrapper)
+        # Django would close it when a request is over.
+        wrapper.close_at = None
+        if wrapper.errors_occurred:
+            wrapper.close()
+        _MINE.used = time.monotonic()
+
+
+def cut_connections() -> None:
+    """End the connections at work: who waits for a server that hangs gets an error now, not some day.
+
+    Idle ones are closed before their next use.
+    """
+    _ERA[0] += 1
+    for wrapper in list(_AT_WORK):
+        inner: Any = wrapper.connection
+        # SQLite waits for a lock in a bounded time, and has nothing to cut.
+        if wrapper.vendor == "postgresql" and inner is not None:
+            with suppress(Exception):
+                _shut(inner.fileno())
+
+
+def _shut(descriptor: int) -> None:
+    # A copy of it: the thread itself may close its own just now.
+    with socket.socket(fileno=os.dup(descriptor)) as copy:
+        copy.shutdown(socket.SHUT_RDWR)

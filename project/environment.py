@@ -47,6 +47,8 @@ class Environment(BaseSettings):
     VONAGE_REST_URL: str = "https://rest.nexmo.com"
     # Origins, with commas between, that may see our tokens besides Vonage's own hosts: a fake Vonage.
     TRUSTED_ORIGINS: str = ""
+    # Megabytes of calls and events that the database could not take, in DATA_DIR/journal: about 1 KB each.
+    JOURNAL_MB: float = Field(default=64, gt=0)
     LOG_LEVEL: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     # Seconds that an uploaded prompt may last.
     PROMPT_MAX_SECONDS: float = Field(default=600, gt=0)

@@ -54,6 +54,7 @@ MAX_LINES = ENV.MAX_LINES
 MAX_LAG = ENV.MAX_LAG
 INBOX_SECONDS = ENV.INBOX_SECONDS
 ANSWER_SECONDS = ENV.ANSWER_SECONDS
+JOURNAL_MB = ENV.JOURNAL_MB
 # api_key -> its secrets.
 SIGNATURE_SECRETS: dict[str, list[str]] = {}
 for _pair in filter(None, map(str.strip, ENV.SIGNATURE_SECRETS.split(","))):
@@ -124,11 +125,16 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 if ENV.DATABASE_URL and not ENV.DATABASE_URL.startswith("sqlite"):
     DATABASES: dict[str, Any] = {"default": {**dj_database_url.parse(ENV.DATABASE_URL)}}
-    # Every request runs in a thread of its own, so connections are pooled; a worker in need waits 5 s for one at most.
+    # Our own threads keep a connection each (callflows/threads.py); a pool's growing pauses, up to minutes, are what
+    # callers would wait for after the database's return.
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
     DATABASES["default"].setdefault("OPTIONS", {}).update(
-        pool={"min_size": 1, "max_size": 20, "timeout": 5},
         connect_timeout=2,
+        # A machine that is gone without a word is noticed after 5 s.
+        keepalives_idle=2,
+        keepalives_interval=1,
+        keepalives_count=3,
+        tcp_user_timeout=5000,
         options="-c lock_timeout=5000 -c statement_timeout=30000",
     )
 else:

@@ -135,12 +135,16 @@ def nothing_remembered() -> Iterator[None]:
     """Forget what a process keeps in memory about a database, which the next test finds empty."""
     yield
     cache.clear()
+    if safe := sys.modules.get("callflows.webhooks.safe"):
+        safe.SAFE.forget()
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_teardown() -> None:
-    """Let refusals that are being written come to their end while the test's database is still its own."""
+    """Let what is being written in threads come to its end while the test's database is still its own."""
     # Only then: it imports the models, which need the settings of this file.
+    if keeping := sys.modules.get("callflows.keeping"):
+        keeping.KEEPER.settle()
     if refusing := sys.modules.get("callflows.refusing"):
         refusing.TALLY.forget()
         refusing.THREADS.submit(bool).result(timeout=10)

@@ -27,7 +27,7 @@ from callflows.vonage import calls as rest
 from callflows.vonage.account import VonageError
 from callflows.webhooks.addresses import StepRef, event_url
 from callflows.webhooks.documents import entry
-from callflows.webhooks.turn import again_if_raced, patiently
+from callflows.webhooks.turn import patiently
 
 Kind = TimelineEntry.Kind
 
@@ -201,7 +201,7 @@ def heard(call: Call, told: dict[str, Any], to: str, caller: str = "") -> Leg:
             joining.hear(event, now)
             return cast(Leg, joining.leg)
 
-    leg = patiently(lambda: again_if_raced(hear))
+    leg = patiently(hear)
     if leg is None:
         raise VonageError("Vonage placed the call, but the database could not take that down", maybe=True)
     return leg

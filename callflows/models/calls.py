@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from callflows.calls import progress
 from callflows.calls.rooms import Rooms, Stay, current
+from callflows.models.cut import CutField
 from callflows.models.flows import CallFlow, FlowVersion
 from callflows.models.numbers import Application, PhoneNumber
 from callflows.ncco import flow as core
@@ -37,7 +38,7 @@ class Progress(models.Model):
         COMPLETED = "completed", "completed"
 
     status = models.CharField(max_length=10, choices=Status, blank=True)
-    outcome = models.CharField(max_length=20, blank=True)
+    outcome = CutField(max_length=20, blank=True)
     started = models.DateTimeField(null=True)
     answered = models.DateTimeField(null=True)
     ended = models.DateTimeField(null=True)
@@ -78,12 +79,12 @@ class Call(Progress):
     number = models.ForeignKey(PhoneNumber, on_delete=models.SET_NULL, null=True, related_name="calls")
     flow = models.ForeignKey(CallFlow, on_delete=models.SET_NULL, null=True, related_name="calls")
     # A call keeps its names when number and flow are deleted.
-    number_text = models.CharField(max_length=100, blank=True)
-    flow_name = models.CharField(max_length=100, blank=True)
+    number_text = CutField(max_length=100, blank=True)
+    flow_name = CutField(max_length=100, blank=True)
     time_zone = models.CharField(max_length=64, default="UTC")
     caller = models.TextField(blank=True)
     called = models.TextField(blank=True)
-    direction = models.CharField(max_length=10, blank=True)
+    direction = CutField(max_length=10, blank=True)
     created = models.DateTimeField(default=timezone.now, db_index=True)
     # The REST host that holds the call: its region's, or the one at which we created it. Used only when it is trusted.
     region_url = models.TextField(blank=True)
@@ -120,7 +121,7 @@ class Call(Progress):
             "number": number,
             "application": number.application if number else entrance,
             "flow": flow,
-            "number_text": (number.digits if number else digits)[:100],
+            "number_text": number.digits if number else digits,
             "flow_name": flow.name if flow else "",
             "time_zone": number.time_zone if number else "UTC",
         }
@@ -187,10 +188,10 @@ class Leg(Progress):
     seen = models.DateTimeField(null=True)
     # Whether it is known to belong to its call; else it was only met in a room of it, and may turn out to be another's.
     bound = models.BooleanField(default=False)
-    kind = models.CharField(max_length=20, blank=True)
+    kind = CutField(max_length=20, blank=True)
     caller = models.TextField(blank=True)
     called = models.TextField(blank=True)
-    direction = models.CharField(max_length=10, blank=True)
+    direction = CutField(max_length=10, blank=True)
 
     class Meta:
         ordering = ("id",)
@@ -282,7 +283,7 @@ class TimelineEntry(models.Model):
     line = models.ForeignKey("Line", on_delete=models.SET_NULL, null=True, related_name="+")
     at = models.DateTimeField(default=timezone.now)
     kind = models.CharField(max_length=10, choices=Kind)
-    name = models.CharField(max_length=50, blank=True)
+    name = CutField(max_length=50, blank=True)
     text = models.TextField(blank=True)
     data = models.JSONField(default=dict, blank=True)
     key = models.CharField(max_length=64)
@@ -309,7 +310,7 @@ class StrayEvent(models.Model):
     """A signed event that names no leg and no conversation: kept, though no timeline can show it."""
 
     at = models.DateTimeField(default=timezone.now, db_index=True)
-    name = models.CharField(max_length=50, blank=True)
+    name = CutField(max_length=50, blank=True)
     raw = models.JSONField()
     key = models.CharField(max_length=64, unique=True)
 

@@ -10,6 +10,7 @@ from django.db import models, transaction
 
 from callflows.models.calls import Call, Leg, TimelineEntry
 from callflows.models.clock import db_now
+from callflows.models.cut import CutField
 from callflows.models.flows import FlowVersion
 from callflows.ncco.flow import Place
 
@@ -68,7 +69,7 @@ class LineQuerySet(models.QuerySet["Line"]):
     def claim(self, line: Line, worker: str) -> bool:
         """Use up the line's token; False when another socket did, at whatever worker."""
         free = self.filter(pk=line.pk, used__isnull=True)
-        return bool(free.update(used=db_now(), opened=db_now(), state=Line.State.OPEN, worker=worker[:100]))
+        return bool(free.update(used=db_now(), opened=db_now(), state=Line.State.OPEN, worker=worker))
 
 
 class Line(models.Model):
@@ -91,11 +92,11 @@ class Line(models.Model):
     expires = models.DateTimeField()
     used = models.DateTimeField(null=True)
     state = models.CharField(max_length=10, choices=State, default=State.EXPECTED)
-    worker = models.CharField(max_length=100, blank=True)
+    worker = CutField(max_length=100, blank=True)
     opened = models.DateTimeField(null=True)
     closed = models.DateTimeField(null=True)
     # How the app ended; empty while it runs, and when the socket was lost.
-    outcome = models.CharField(max_length=50, blank=True)
+    outcome = CutField(max_length=50, blank=True)
     figures = models.JSONField(default=dict, blank=True)
     # What the app of a socket that joined a running call was told; other sockets' settings stand in their step.
     settings = models.JSONField(default=dict, blank=True)

@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, cast
 
 from django.conf import settings
@@ -20,11 +21,14 @@ from callflows.ncco.flow import Place
 from callflows.payloads.answer import AnswerRequest, Failure
 from callflows.payloads.body import BadPayload
 from callflows.payloads.events import CallEvent
+from callflows.webhooks import journalled
 from callflows.webhooks.addresses import StepRef, key_of, without_tokens
 from callflows.webhooks.branches import place_of, with_notes
 from callflows.webhooks.documents import Document, entry, serve
 from callflows.webhooks.reading import Received, Refused
-from callflows.webhooks.turn import TooLate, Turn, again_if_raced, in_background, patiently
+from callflows.webhooks.safe import SAFE
+from callflows.webhooks.stray import keep_stray
+from callflows.webhooks.turn import TooLate, Turn, attempt, may_pass
 
 log = logging.getLogger(__name__)
 Kind = TimelineEntry.Kind
@@ -47,6 +51,7 @@ class Answer:
     """One answer webhook being answered. ``safe`` is said when anything goes wrong: the number's own, once known.
 
     ``failure`` is why the fallback webhook is asked instead; ``ref`` the step of a call out that the address names.
+    ``at`` is when it came.
     """
 
     received: Received
@@ -55,29 +60,32 @@ class Answer:
     safe: Document = field(default_factory=lambda: list(settings.SAFE_NCCO))
     failure: Failure | None = None
     ref: StepRef | None = None
+    # The step whose address failed, where that is known without the address.
+    failed: StepRef | None = None
+    at: datetime = field(default_factory=timezone.now)
     needed: set[str] = field(default_factory=set)
 
     def __call__(self, turn: Turn) -> str:
-        """Return the reply as JSON text. Never raises but Refused: errors are logged, told, and answered safely."""
+        """Return the reply as JSON text. Raises Refused, and TooLate; errors are logged, told, and answered safely."""
         try:
-            return again_if_raced(lambda: self._in_transaction(turn))
-        except Refused:
+            return attempt(lambda: self._in_transaction(turn))
+        except (Refused, TooLate):
             raise
-        except TooLate:
-            reason = f"the database took longer than {settings.ANSWER_SECONDS:g} s"
         except Exception as error:
-            log.exception("the answer webhook of %s failed", self.asked.uuid)
-            reason = f"{type(error).__name__}: {error}"
-            # Said before it is written down: the caller waits, the timeline can follow.
-            if turn.take("work"):
-                return _later(self, reason)
-        self.write_down(reason)
-        return json.dumps(self.safe)
+            if not may_pass(error):
+                log.exception("the answer webhook of %s failed", self.asked.uuid)
+            if not turn.take("work"):
+                raise
+            return self.say_safe(f"{type(error).__name__}: {error}")
+
+    def __post_init__(self) -> None:
+        if self.failure and self.failed is None:
+            self.failed = StepRef.in_url(self.failure.url)
 
     @property
     def _named(self) -> StepRef | None:
         """The step that the address names, or the one that failed."""
-        return self.ref or (StepRef.in_url(self.failure.url) if self.failure else None)
+        return self.ref or self.failed
 
     @property
     def _event(self) -> CallEvent | None:
@@ -93,6 +101,8 @@ class Answer:
         entrance = self._entrance()
         if isinstance(entrance, PhoneNumber) and entrance.safe_ncco:
             self.safe = entrance.safe_ncco
+        if self._named is None:
+            SAFE.remember(self.asked.digits, self.safe)
         with transaction.atomic():
             self.received.admit()
             reply = self._reply(entrance)
@@ -111,9 +121,10 @@ class Answer:
     def _reply(self, entrance: Entrance | None) -> str:
         joining = self._joining()
         if joining is None:
-            log.error("a webhook without a usable uuid cannot be recorded: %s", self.asked.raw)
+            log.error("a webhook without a usable uuid belongs to no call: %.500s", self.asked.raw)
+            keep_stray("answer", self.asked.raw, self.key, self.at)
             return json.dumps(self.safe)
-        key = key_of("fallback" if self.failure else "answer", self.ref, self.asked.raw)
+        key = self.key
         # No answer was asked for a leg that is not bound yet, so this is no repeat: one query less while someone waits.
         known = joining.known if self._named or self.failure or (joining.leg and joining.leg.bound) else []
         if known and (first := TimelineEntry.objects.filter(call__in=known, key=key).order_by("-reply").first()):
@@ -127,6 +138,10 @@ class Answer:
         self._write(call, leg, said, key, reply)
         return reply
 
+    @property
+    def key(self) -> str:
+        return key_of("fallback" if self.failure else "answer", self.ref, self.asked.raw)
+
     # The call
 
     def _joining(self) -> Joining[Any] | None:
@@ -136,14 +151,14 @@ class Answer:
         known = asked.recordable or (self._event is not None and bool(rooms or named))
         if not known:
             return None
-        book = StoredBook(timezone.now(), self.needed)
+        book = StoredBook(self.at, self.needed)
         book.hold([*([asked.uuid] if asked.uuid else []), *rooms, *([f"call {named.call}"] if named else [])])
         return Joining(book, asked.uuid, rooms, book.call(named.call) if named else None)
 
     def _opened(self, joining: Joining[Any], entrance: Entrance | None) -> tuple[Call, Leg | None]:
         """Open the call, or complete the one that an event, or we ourselves, opened before."""
         if event := self._event:
-            return joining.hear(event, timezone.now())[0], cast(Leg | None, joining.leg)
+            return joining.hear(event, self.at)[0], cast(Leg | None, joining.leg)
         leg = cast(Leg, joining.meet(self.asked.conversation_uuid))
         call = leg.call
         self._complete(call, leg, entrance)
@@ -156,8 +171,8 @@ class Answer:
 
     def _complete(self, call: Call, leg: Leg, entrance: Entrance | None) -> None:
         """Take over what the request tells. Who calls whom is our own word in a call out, and Vonage's in others."""
-        asked, now = self.asked, timezone.now()
-        leg.kind = asked.endpoint_type[:20]
+        asked, now = self.asked, self.at
+        leg.kind = asked.endpoint_type
         leg.caller, leg.called = leg.caller or asked.caller, leg.called or asked.to
         leg.direction = leg.direction or ("outbound" if self._named else "inbound")
         call.region_url = call.region_url or asked.region_url
@@ -201,7 +216,7 @@ class Answer:
         """Say the safe NCCO of the call's own number: an event's ``to`` may be anybody."""
         if call.number and call.number.safe_ncco:
             self.safe = call.number.safe_ncco
-        ref = StepRef.in_url(failure.url)
+        ref = self.failed
         step = f" (step {ref.step})" if ref and ref.step else ""
         return self._safe(f"{failure}{step}. The safe NCCO was served.", Kind.FALLBACK)
 
@@ -243,26 +258,34 @@ class Answer:
             reply=reply,
         )
 
-    def write_down(self, reason: str) -> None:
-        """Keep what was said instead: the call with the safe NCCO, and why."""
-        patiently(lambda: again_if_raced(lambda: self._keep(reason)))
+    def say_safe(self, reason: str) -> str:
+        """Return the safe NCCO as JSON text, and keep that it was said, and why. Never raises."""
+        if self.safe == settings.SAFE_NCCO:
+            # The database was not even asked for the number's own.
+            self.safe = SAFE.of(self.asked.digits)
+        try:
+            journalled.keep_answer(self, reason)
+        except OSError:
+            log.exception("call %s leaves no trace but this: %.500s", self.asked.uuid, self.asked.raw)
+        return json.dumps(self.safe)
 
-    def _keep(self, reason: str) -> None:
+    def keep(self, reason: str, key: str) -> None:
+        """Do that in the database; once, however often it is begun."""
         with transaction.atomic():
+            self.received.admit()
             joining = self._joining()
             if joining is None:
+                keep_stray("answer", self.asked.raw, key, self.at)
                 return
-            call, _ = self._opened(joining, None)
+            call, _ = self._opened(joining, self._entrance())
+            if call.timeline.filter(key=key).exists():
+                return
             call.outcome = NOT_SERVED
             call.save(update_fields=["outcome"])
             data: dict[str, Any] = {"ncco": self.safe, "raw": dict(self.asked.raw)}
-            call.note(Kind.PROBLEM, f"The safe NCCO was served: {reason}", name="answer", data=data)
+            text = f"The safe NCCO was served: {reason}"
+            call.timeline.create(kind=Kind.PROBLEM, text=text, name="answer", data=data, at=self.at, key=key)
 
 
 def _name(entrance: Entrance) -> str:
     return "the number" if isinstance(entrance, PhoneNumber) else f"application {entrance}"
-
-
-def _later(answer: Answer, reason: str) -> str:
-    in_background(lambda: answer.write_down(reason))
-    return json.dumps(answer.safe)

@@ -65,6 +65,19 @@ class Outcome:
         branch = choose(here.version.flow, here.step.name, outcomes, here.attempt)
         return self._go(here, branch) if branch else ""
 
+    def late(self) -> str:
+        """Do what still has a meaning though Vonage got no reply: the caller went nowhere."""
+        here = place_of(self.ref.version, self.ref.step, self.ref.attempt) if self._may_tell() else None
+        outcomes = self._outcomes(here) if here else ()
+        if here and here.in_room:
+            # A caller who waits in a room is fetched by a request of ours, also late.
+            self._go_on_in_room(here, outcomes)
+        elif here and (branch := choose(here.version.flow, here.step.name, outcomes, here.attempt)):
+            away = "but the database was away, and the branch was not taken"
+            text = f"Step {branch.step}: {branch.outcome}, {away}"
+            self.call.note(Kind.PROBLEM, text, name="away")
+        return ""
+
     def _may_tell(self) -> bool:
         """Whether the event can be an outcome at all: the end of the call's own leg is nobody's to answer."""
         own = self.leg.uuid == self.call.uuid if self.leg else not self.call.uuid
@@ -174,4 +187,4 @@ def _note_branch(
     call: Call, branch: Branch, place: Place, notes: Sequence[str], data: dict[str, Any], leg: Leg | None = None
 ) -> None:
     text = f"Step {branch.step}: {branch.outcome}, on to {place.step.name}"
-    call.note(Kind.BRANCH, with_notes(text, notes), name=branch.outcome[:50], data=data, leg=leg)
+    call.note(Kind.BRANCH, with_notes(text, notes), name=branch.outcome, data=data, leg=leg)

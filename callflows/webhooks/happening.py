@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, cast
@@ -12,49 +13,81 @@ from django.utils import timezone
 from callflows.calls.joining import Joining
 from callflows.calls.progress import stands_at
 from callflows.calls.rooms import rooms_of
-from callflows.models import Call, Job, Leg, Line, StrayEvent, TimelineEntry
+from callflows.models import Call, Job, Leg, Line, TimelineEntry
 from callflows.models.book import StoredBook, fetch
 from callflows.payloads.events import CallEvent
 from callflows.payloads.telling import sentence
 from callflows.webhooks.addresses import StepRef, key_of, line_in
 from callflows.webhooks.branches import Before, Outcome, with_notes
-from callflows.webhooks.reading import Received
-from callflows.webhooks.turn import Turn, again_if_raced, patiently
+from callflows.webhooks.reading import Received, Refused
+from callflows.webhooks.stray import keep_stray
+from callflows.webhooks.turn import Turn, attempt, may_pass
 
+log = logging.getLogger(__name__)
 Kind = TimelineEntry.Kind
 
 
 @dataclass
 class Happening:
-    """One event webhook being recorded and answered. ``ref`` is the step that its address names, if it names one."""
+    """One event webhook being recorded and answered. ``ref`` is the step that its address names, if any.
+
+    ``at`` is when it came. ``late``: Vonage was answered long ago, and what we would say now
+    reaches nobody.
+    """
 
     received: Received
     event: CallEvent
     ref: StepRef | None
     base: str
+    at: datetime = field(default_factory=timezone.now)
+    late: bool = False
     needed: set[str] = field(default_factory=set)
 
     def __call__(self, turn: Turn) -> str:
         """Record the event, once, and return the NCCO that answers it as JSON text; empty for none.
 
-        A database that is locked is tried again for a while: events that Vonage does not repeat would be lost.
+        Raises Refused, and the database's error when that may pass.
         """
-        return patiently(lambda: again_if_raced(self._in_transaction)) or ""
+        try:
+            return attempt(self.store)
+        except Refused:
+            raise
+        except Exception as error:
+            if may_pass(error):
+                raise
+            log.exception("an event of leg %s cannot be stored with its call", self.event.uuid)
+            return attempt(self.store_unattached)
 
-    def _in_transaction(self) -> str:
+    def store(self) -> str:
         with transaction.atomic():
             self.received.admit()
-            return self._record(timezone.now())
+            return self._record(self.at)
+
+    def store_unattached(self) -> str:
+        """Keep the event by itself, whatever its call cannot take of it."""
+        with transaction.atomic():
+            self.received.admit()
+            keep_stray(self.event.name, self.event.raw, self.key, self.at)
+        return ""
+
+    @property
+    def key(self) -> str:
+        return key_of("events", self.ref, self.event.raw)
+
+    @property
+    def may_be_answered(self) -> bool:
+        """Whether a branch of its step might take it: then the caller waits for our reply."""
+        return self.ref is not None and bool(self.event.outcomes)
 
     def _record(self, now: datetime) -> str:
-        event, key = self.event, key_of("events", self.ref, self.event.raw)
+        event, key = self.event, self.key
         book = StoredBook(now, self.needed)
         joining = self._joining(book)
         if joining.known and (first := _entry(joining.known, key)):
             return first.reply
         if event.unattached and joining.owner is None:
             # Its address names a call that is not there any more.
-            StrayEvent.objects.get_or_create(key=key, defaults={"name": event.name[:50], "raw": dict(event.raw)})
+            keep_stray(event.name, event.raw, key, now)
             return ""
         before = _before(joining.leg)
         calls = joining.hear(event, now)
@@ -109,7 +142,7 @@ class Happening:
             leg=leg,
             at=stands_at(event, now),
             kind=Kind.PROBLEM if event.kind == "error" else Kind.EVENT,
-            name=event.name[:50],
+            name=event.name,
             text=with_notes(sentence(event), notes),
             data=data,
             key=key,
@@ -118,7 +151,8 @@ class Happening:
     def _reply(self, call: Call, leg: Leg | None, before: Before) -> str:
         if self.ref is None or self.ref.call != call.pk:
             return ""
-        return Outcome(self.event, call, leg, self.ref, before, self.base).reply()
+        outcome = Outcome(self.event, call, leg, self.ref, before, self.base)
+        return outcome.late() if self.late else outcome.reply()
 
 
 def _entry(calls: list[Call], key: str) -> TimelineEntry | None:

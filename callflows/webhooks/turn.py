@@ -7,12 +7,14 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from django.db import DatabaseError, IntegrityError
+from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError, connection
 
+from callflows.keeping import KEEPER
 from callflows.models.book import Overtaken
 from callflows.threads import Threads
+from callflows.watch import WATCH
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -20,7 +22,7 @@ T = TypeVar("T")
 # Answers have threads of their own: events that wait for a database that is away must not keep a caller waiting.
 ANSWERS = Threads("answer", 8)
 EVENTS = Threads("event", 8)
-_LATER = Threads("later", 2)
+_JOURNAL = Threads("keep", 1)
 
 # How many seconds apart we try to write down what the database could not take at once.
 _LATER_SECONDS = (0.5, 1, 2, 5, 10)
@@ -29,7 +31,10 @@ _LATER_SECONDS = (0.5, 1, 2, 5, 10)
 _RACES = 4
 
 # How long the clock waits for work that is just committing.
-_COMMIT_SECONDS = 0.25
+_COMMIT_SECONDS = 0.15
+
+# After so long without a result the database is looked at: it may hang, and others would wait too.
+SLOW_SECONDS = 0.5
 
 
 class TooLate(Exception):
@@ -59,26 +64,71 @@ class Turn:
 async def in_time(threads: Threads, work: Callable[[Turn], T], seconds: float) -> T | None:
     """Run ``work`` in one of ``threads``; return its result, or None when ``seconds`` pass first.
 
-    The thread goes on then: it finds out by ``Turn.commit`` that it is too late, and writes down what was said instead.
+    None as well when the database is found to be away meanwhile. The thread goes on then: it finds
+    out by ``Turn.commit`` that it is too late.
     """
-    turn = Turn()
+    turn, change = Turn(), WATCH.change()
     future = asyncio.ensure_future(threads.run(work, turn))
-    done, _ = await asyncio.wait({future}, timeout=seconds)
-    if not done and not turn.take("clock"):
-        done, _ = await asyncio.wait({future}, timeout=_COMMIT_SECONDS)
-    if done:
+    slow = asyncio.get_running_loop().call_later(SLOW_SECONDS, WATCH.suspect)
+    waited: set[asyncio.Future[Any]] = {future, change}
+    KEEPER.callers += 1
+    try:
+        await asyncio.wait(waited, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        KEEPER.callers -= 1
+        slow.cancel()
+        change.cancel()
+    if not future.done() and not turn.take("clock"):
+        await asyncio.wait({future}, timeout=_COMMIT_SECONDS)
+    if future.done():
         return future.result()
     future.add_done_callback(_tell)
     return None
+
+
+async def written(keep: Callable[[], object], seconds: float) -> bool:
+    """Run ``keep``, which writes to the journal, in a thread; return whether it has. Disks hang too."""
+    future = asyncio.ensure_future(_JOURNAL.run(keep))
+    done, _ = await asyncio.wait({future}, timeout=seconds)
+    if done and (error := future.exception()):
+        log.error("not even the journal takes it: %s", error)
+    elif not done:
+        future.add_done_callback(_tell)
+    return bool(done) and not future.exception()
+
+
+def may_pass(error: BaseException) -> bool:
+    """Whether the database may take the same later: it is away, or somebody else was at it."""
+    if not isinstance(error, OperationalError | InterfaceError):
+        return False
+    # PostgreSQL's class 54: a value or an index row is too large, today and tomorrow.
+    return not str(getattr(error.__cause__, "sqlstate", None) or "").startswith("54")
+
+
+def attempt(work: Callable[[], T]) -> T:
+    """Run ``work`` in this thread's connection, and tell the watch how it went.
+
+    Once more if the connection is broken: the server may have been started anew since its last use.
+    """
+    try:
+        result = again_if_raced(work)
+    except (OperationalError, InterfaceError):
+        WATCH.suspect()
+        if WATCH.away or connection.connection is None or connection.is_usable():
+            raise
+        connection.close()
+        result = again_if_raced(work)
+    WATCH.worked()
+    return result
 
 
 def patiently(work: Callable[[], T]) -> T | None:
     """Run ``work`` until the database takes it, for about 20 s plus its own waits; nobody waits for it."""
     for pause in (*_LATER_SECONDS, None):
         try:
-            return again_if_raced(work)
+            return attempt(work)
         except DatabaseError as error:
-            if pause is None:
+            if pause is None or not may_pass(error):
                 log.exception("given up: the database did not take it")
                 return None
             log.warning("the database did not take it, again in %s s: %s", pause, error)
@@ -99,11 +149,7 @@ def again_if_raced(work: Callable[[], T]) -> T:
     return work()
 
 
-def in_background(work: Callable[[], object]) -> None:
-    """Run ``work`` in a thread; nobody waits for it."""
-    _LATER.submit(work)
-
-
 def _tell(future: asyncio.Future[T]) -> None:
-    if not future.cancelled() and (error := future.exception()):
+    error = None if future.cancelled() else future.exception()
+    if error and not isinstance(error, TooLate):
         log.error("work that came too late failed as well: %s", error)

@@ -15,12 +15,14 @@ from callflows.payloads.answer import AnswerRequest, Failure
 from callflows.payloads.body import BadPayload
 from callflows.payloads.events import CallEvent
 from callflows.refusing import TALLY, THREADS
+from callflows.watch import WATCH
 from callflows.webhooks.addresses import StepRef, base_url
 from callflows.webhooks.answering import Answer
 from callflows.webhooks.happening import Happening
+from callflows.webhooks.journalled import keep_event
 from callflows.webhooks.reading import Received, Refused, read
 from callflows.webhooks.stray import Stray
-from callflows.webhooks.turn import ANSWERS, EVENTS, Turn, in_time
+from callflows.webhooks.turn import ANSWERS, EVENTS, in_time, written
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +30,13 @@ log = logging.getLogger(__name__)
 EVENT_SECONDS = 4.0
 # How long a refusal may wait for being counted; it is counted all the same.
 COUNT_SECONDS = 0.5
+
+# How long an event that may be answered waits for a database that is away. Vonage sends it again a
+# second later, and then asks the fallback webhook: whoever pressed a key hears something after 3 s.
+HOPE_SECONDS = 1.0
+# How long the journal's disk is waited for. An answer has left of its 1.5 s what the database and a
+# commit do not take; it leaves without.
+ANSWER_JOURNAL_SECONDS, EVENT_JOURNAL_SECONDS = 0.1, 2.0
 
 Response = Coroutine[Any, Any, HttpResponse]
 Webhook = Callable[[HttpRequest, str], Response]
@@ -70,11 +79,39 @@ async def events(request: HttpRequest, ref: str) -> HttpResponse:
     received = read(request)
     event = _event(received)
     named = StepRef.read(ref) if ref else None
-    reply = await in_time(EVENTS, _work(received, event, named, base_url(request)), EVENT_SECONDS)
+    work = _work(received, event, named, base_url(request))
+    reply = await _recorded(work)
     if reply is None:
-        # 503 is one of the few answers that make Vonage ask again.
-        return HttpResponse("the database is busy: try again\n", status=503, content_type="text/plain")
+        return await _kept(work)
     return HttpResponse(reply, content_type="application/json") if reply else HttpResponse(status=204)
+
+
+async def _recorded(work: Happening | Stray) -> str | None:
+    """Return the reply to an event that is stored; None: not in time. Raises Refused."""
+    if WATCH.away and not (_answerable(work) and await WATCH.back_within(HOPE_SECONDS)):
+        return None
+    try:
+        return await in_time(EVENTS, work, EVENT_SECONDS)
+    except Refused:
+        raise
+    except Exception as error:
+        # What cannot be stored at all is put aside by the journal, and must not be sent again.
+        log.warning("an event is kept in the journal: %s", error)
+        return None
+
+
+async def _kept(work: Happening | Stray) -> HttpResponse:
+    """Keep an event for when the database is back. One that may be answered is asked for again."""
+    again = _answerable(work)
+    kept = await written(lambda: keep_event(work, again), EVENT_JOURNAL_SECONDS)
+    if kept and not again:
+        return HttpResponse(status=204)
+    # 503 is one of the few answers that make Vonage ask again.
+    return HttpResponse("the database is busy: try again\n", status=503, content_type="text/plain")
+
+
+def _answerable(work: Happening | Stray) -> bool:
+    return isinstance(work, Happening) and work.may_be_answered
 
 
 def _event(received: Received) -> CallEvent:
@@ -84,7 +121,7 @@ def _event(received: Received) -> CallEvent:
         raise Refused(400, str(error), "body") from None
 
 
-def _work(received: Received, event: CallEvent, ref: StepRef | None, base: str) -> Callable[[Turn], str]:
+def _work(received: Received, event: CallEvent, ref: StepRef | None, base: str) -> Happening | Stray:
     """Return what records the event: with its call, or, when it names none, by itself if Vonage signed it."""
     if ref is not None or not event.unattached:
         return Happening(received=received, event=event, ref=ref, base=base)
@@ -94,9 +131,13 @@ def _work(received: Received, event: CallEvent, ref: StepRef | None, base: str) 
 
 
 async def _answered(answer: Answer) -> HttpResponse:
-    reply = await in_time(ANSWERS, answer, settings.ANSWER_SECONDS)
+    """Answer a caller, whatever hangs: with the safe NCCO where the flow's is not there in time."""
+    reply = None if WATCH.away else await in_time(ANSWERS, answer, settings.ANSWER_SECONDS)
     if reply is None:
-        log.error("call %s was served the safe NCCO: no answer within %s s", answer.asked.uuid, settings.ANSWER_SECONDS)
+        late = f"the database took longer than {settings.ANSWER_SECONDS:g} s"
+        reason = f"the database is away: {WATCH.reason}" if WATCH.away else late
+        log.error("call %s was served the safe NCCO: %s", answer.asked.uuid, reason)
+        await written(lambda: answer.say_safe(reason), ANSWER_JOURNAL_SECONDS)
     return HttpResponse(reply or json.dumps(answer.safe), content_type="application/json")
 
 

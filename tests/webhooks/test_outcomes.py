@@ -171,13 +171,13 @@ def queries_of(client: Client, url: str = "/webhooks/events", **event: Any) -> l
             queries.append(sql)
         return execute(sql, params, many, context)
 
-    original = happening.Happening._in_transaction
+    original = happening.Happening.store
 
     def counted(self: happening.Happening) -> str:
         with connection.execute_wrapper(count):
             return original(self)
 
-    with patch.object(happening.Happening, "_in_transaction", counted):
+    with patch.object(happening.Happening, "store", counted):
         assert tell(client, url, **event).status_code in (200, 204)
     return queries
 

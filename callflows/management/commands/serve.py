@@ -17,6 +17,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
 from callflows import draining, serving
+from callflows.keeping import KEEPER
 from callflows.models import Recording
 
 log = logging.getLogger(__name__)
@@ -41,6 +42,7 @@ class Command(BaseCommand):
             serving.check_address(host, port)
             share_heaps()
             Thread(target=repair_recordings, daemon=True).start()
+            KEEPER.start()
             application = serving.with_access_log(get_default_application())
             run = runner(server)
             # All that start-up made lives as long as the process: a full collection of it would stall every call for

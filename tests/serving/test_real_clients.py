@@ -63,7 +63,7 @@ async def raw(process: Process) -> AsyncIterator[Raw]:
     writer.write(UPGRADE)
     assert b" 101 " in await reader.readuntil(b"\r\n\r\n")
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             yield Raw(reader, writer)
     finally:
         writer.close()

@@ -23,7 +23,7 @@ from callflows.vonage.client import Client
 from tests.simulator.rest_world import APPLICATION, OURS, pair
 
 # How long anything may take that a test waits for.
-SECONDS = 10.0
+SECONDS = 60.0
 LOOPED = [{"action": "talk", "text": "Please hold the line.", "loop": 0}]
 
 

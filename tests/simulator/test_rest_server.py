@@ -12,6 +12,7 @@ import pytest
 
 from callflows.simulator.rest.messages import Reply, Request, as_json
 from callflows.simulator.rest.server import HOST, MOST_BYTES, Certificate, Server
+from tests import dates
 
 
 async def echo(request: Request) -> Reply:
@@ -123,7 +124,8 @@ async def test_it_stops_although_clients_stay_connected() -> None:
 
 
 async def test_tls_is_trusted_by_its_own_certificate_only() -> None:
-    certificate = Certificate()
+    with dates.really():
+        certificate = Certificate()
     server = Server(echo, certificate)
     await server.start()
     try:

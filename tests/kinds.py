@@ -13,7 +13,7 @@ import pytest
 
 TESTS = Path(__file__).resolve().parent
 # What is true by thinking alone: no process, no database, no server. `make test-core` runs it.
-CORE = ("audio", "calls", "core", "ncco", "payloads", "simulator", "sockets", "wire")
+CORE = ("audio", "calls", "grounds", "ncco", "payloads", "simulator", "sockets", "wire")
 # The simulator's tests that are none: they need a server of this process, or the settings.
 NOT_CORE = {
     f"simulator/test_{name}.py"

@@ -48,6 +48,7 @@ def test_a_port_that_is_none_is_refused(text: str) -> None:
         bootstrap.check_port(text, "demo")
 
 
+@pytest.mark.process
 def test_make_without_the_named_python_says_so_in_one_sentence() -> None:
     done = subprocess.run(
         ["make", "demo", "PYTHON=python-of-nobody"], cwd=ROOT, capture_output=True, text=True, check=False
@@ -57,6 +58,7 @@ def test_make_without_the_named_python_says_so_in_one_sentence() -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.process
 def test_make_alone_lists_the_targets() -> None:
     listed = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert all(f"make {target} " in listed for target in bootstrap.TARGETS)

@@ -126,6 +126,7 @@ def test_file_whose_name_is_no_text_is_told_all_the_same(tmp_path: Path) -> None
     assert run(file) == (0, f"{tmp_path}/?.json: no problems\n")
 
 
+@pytest.mark.process
 def test_command_needs_no_database(tmp_path: Path) -> None:
     environment = {**os.environ, "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none", "DATA_DIR": str(tmp_path)}
     command = [sys.executable, "manage.py", "check_ncco", "--json", str(BAD)]

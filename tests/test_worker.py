@@ -98,14 +98,14 @@ def test_job_of_a_worker_that_is_killed_is_finished_by_another(
 
 def test_several_workers_do_each_job_once(deployment: Deployment, host: FileServer, sound: bytes) -> None:
     host.files[PATH] = Sent(sound)
-    prepare(deployment, host, count=40)
+    prepare(deployment, host, count=15)
     for _ in range(3):
         start(deployment)
     done = "SELECT state, attempts, count(*) FROM callflows_job GROUP BY state, attempts"
-    wait_until(lambda: rows(deployment, done) == [("done", 1, 40)], "all are done, each by one worker")
-    assert len(host.asked) == 40
-    assert rows(deployment, "SELECT count(*) FROM callflows_recording WHERE file <> ''") == [(40,)]
-    assert len(kept(deployment)) == 40
+    wait_until(lambda: rows(deployment, done) == [("done", 1, 15)], "all are done, each by one worker")
+    assert len(host.asked) == 15
+    assert rows(deployment, "SELECT count(*) FROM callflows_recording WHERE file <> ''") == [(15,)]
+    assert len(kept(deployment)) == 15
 
 
 def test_workers_that_start_ask_after_each_open_call_once(deployment: Deployment) -> None:

@@ -48,7 +48,7 @@ async def called(kind: type[AnyFar], answer: Answer, manner: Manner | None = Non
 
 
 async def until(is_so: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not is_so():  # noqa: ASYNC110  (what is waited for sets no event)
             await asyncio.sleep(0.005)
 

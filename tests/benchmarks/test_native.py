@@ -11,6 +11,7 @@ from benchmarks.harness import native
 from benchmarks.harness.servers import Cores, Site, started
 
 
+@pytest.mark.process
 @pytest.mark.skipif(not shutil.which("cc"), reason="there is no C compiler")
 def test_every_frame_comes_back_and_is_counted(tmp_path: Path) -> None:
     program = native.built(tmp_path)

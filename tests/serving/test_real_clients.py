@@ -69,7 +69,7 @@ async def raw(process: Process, name: str) -> AsyncIterator[Raw]:
     writer.write(UPGRADE.replace(b"/line", f"/{name}".encode()))
     assert b" 101 " in await reader.readuntil(b"\r\n\r\n")
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             yield Raw(reader, writer)
     finally:
         writer.close()

@@ -34,7 +34,7 @@ HOST = "app.example.com"
 CALLER, OURS, CALLEE = "447700900111", "442079460000", "447700900222"
 SECRET = "a-signature-secret-with-more-than-32-characters"
 # How long anything may take that a test waits for.
-SECONDS = 8.0
+SECONDS = 60.0
 
 
 @dataclass

@@ -276,9 +276,9 @@ async def test_a_machine_is_told_of_by_call_uuid() -> None:
     machine = Behaviour(rings=0.05, machine=True, beep=0.3)
     async with second(callee=machine, detection_seconds=0.1) as run:
         detection = {"behavior": "continue", "mode": "default", "beep_timeout": 45}
-        made = await run.dial(ncco=[{"action": "wait", "timeout": 1.0}], advanced_machine_detection=detection)
+        made = await run.dial(ncco=[{"action": "wait", "timeout": 60.0}], advanced_machine_detection=detection)
         assert made.status == 201
-        await run.event("completed")
+        await run.event("machine", 2)
         first, beep = run.came("machine")
     members = {"call_uuid", "from", "to", "status", "conversation_uuid", "timestamp"}
     assert (set(first), set(beep)) == (members, members | {"sub_state"})

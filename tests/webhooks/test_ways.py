@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import http.client
 import json
+import os
 from collections import defaultdict
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,11 +22,14 @@ from psycopg.rows import dict_row
 
 from tests.calls.test_joining import furthest, in_order, may_be_lost
 from tests.calls.world import NOW, NUMBER, Told, Way, World, way_of
+from tests.lasting import lasting
 from tests.services import Deployment, Process
 
 pytestmark = pytest.mark.process
 
-WAYS = 20
+# Each way is a number; `make soak` takes other ones, from its seed on.
+WAYS = lasting(6, 200)
+FIRST = lasting(0, int(os.environ.get("SEED") or 0))
 IDS = ("uuid", "call_uuid", "conversation_uuid", "conversation_uuid_from", "conversation_uuid_to")
 # At each of the two servers.
 SENDERS = 4
@@ -246,11 +250,12 @@ def told(calls: dict[str, Seen]) -> Iterable[str]:
         yield from (*call.facts, *call.timeline)
 
 
+@pytest.mark.soak
 def test_events_at_two_servers_at_once_make_the_same_calls_as_in_order(on_postgres: Deployment) -> None:
     # Joining is tested here, and not how long it takes on a machine that others use.
     servers = [on_postgres.serve(ANSWER_SECONDS="5") for _ in range(2)]
     shift = timedelta(seconds=round((datetime.now(UTC) - NOW).total_seconds()))
-    trials = [Trial(number, way_of(Random(number)), servers, shift) for number in range(WAYS)]
+    trials = [Trial(number, way_of(Random(number)), servers, shift) for number in range(FIRST, FIRST + WAYS)]
     url = on_postgres.environment["DATABASE_URL"]
     with psycopg.connect(url, row_factory=dict_row, autocommit=True) as postgres:
         postgres.execute(MENU, [NUMBER])

@@ -1,0 +1,1 @@
+"""The ground that the tests stand on: dates, kinds, seeds."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import socket
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,17 +13,16 @@ from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
 from callflows.control.accounts import client_of
-from callflows.models import Application, AudioPrompt, Job, Line, SocketRefused, TimelineEntry
+from callflows.models import Application, AudioPrompt, Line, SocketRefused, TimelineEntry
 from callflows.models.prompts import sound as load_sound
 from callflows.models.recordings import open_path
 from callflows.ncco.flow import is_prompt
 from callflows.ncco.template import fill
 from callflows.payloads.signature import BadSignature, of_handshake, verify
-from callflows.sockets.line import Note
 from callflows.sockets.registry import APPS
 from callflows.vonage.calls import find_leg, hang_up
 
-__all__ = ["Admission", "WrongAuthorization", "admit", "claim", "finish", "keep_notes", "load_sound", "unanswered"]
+__all__ = ["Admission", "WrongAuthorization", "admit", "claim", "load_sound", "unanswered"]
 
 # Seconds that the end of a socket waits for its turn at Vonage: its caller hears silence meanwhile.
 MOST_WAIT = 2.0
@@ -43,6 +41,10 @@ class Admission:
     @property
     def line_id(self) -> str:
         return self.line.pk
+
+    @property
+    def call_id(self) -> int:
+        return self.line.call_id
 
     def branches_on(self, outcome: str) -> bool:
         """Whether the flow goes on after ``outcome``: then Vonage must tell us that the socket closed."""
@@ -139,33 +141,6 @@ def claim(admission: Admission, worker: str) -> bool:
     return Line.objects.claim(admission.line, worker)
 
 
-def keep_notes(admission: Admission, notes: Sequence[Note]) -> None:
-    TimelineEntry.objects.bulk_create(_entries(admission, notes))
-
-
-def finish(admission: Admission, outcome: str, figures: dict[str, Any], notes: Sequence[Note]) -> None:
-    """Write down how the line ended, and have its recording kept, if it made one."""
-    admission.line.finish(outcome, figures, _entries(admission, notes))
-    if admission.recording.exists():
-        Job.objects.enqueue("keep_recording", host=socket.gethostname(), line=admission.line_id)
-
-
 def unanswered(lines: Sequence[str]) -> int:
     """Return for how many of these lines, that we closed, Vonage's event has not come yet."""
     return Line.objects.filter(pk__in=lines, leg__isnull=False).exclude(leg__status="completed").count()
-
-
-def _entries(admission: Admission, notes: Sequence[Note]) -> list[TimelineEntry]:
-    return [
-        TimelineEntry(
-            call_id=admission.line.call_id,
-            line=admission.line,
-            at=note.at,
-            kind=note.kind,
-            name=note.name[:50],
-            text=note.text,
-            data=dict(note.data),
-            key=TimelineEntry.new_key(),
-        )
-        for note in notes
-    ]

@@ -42,7 +42,8 @@ from channels.consumer import AsyncConsumer
 from django.conf import settings
 
 from callflows import load
-from callflows.admission import Admission, WrongAuthorization, admit, claim, keep_notes, load_sound
+from callflows.admission import Admission, WrongAuthorization, admit, claim, load_sound
+from callflows.endings import keep_line, line_record
 from callflows.models import SocketRefused
 from callflows.open_socket import GOING_AWAY, REST, THREADS, OpenSocket
 from callflows.peer import Message, Peer, Receive, Send
@@ -166,7 +167,8 @@ class AudioConsumer(AsyncConsumer):
     async def _keep(self, admission: Admission, kind: str, text: str, name: str) -> None:
         """Have something stand on the timeline of a call whose line is not open."""
         try:
-            await THREADS.run(keep_notes, admission, [Note(kind, text, name)])
+            told = line_record(admission.line_id, admission.call_id, [Note(kind, text, name)])
+            await THREADS.run(keep_line, told)
         except Exception:
             log.exception("line %s: this could not be written: %s", admission.line_id, text)
 

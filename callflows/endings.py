@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from django.conf import settings
 from django.db import Error, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from callflows.journal.record import Record
@@ -91,7 +91,7 @@ def store_line(told: Mapping[str, Any], at: datetime) -> None:
         known = line.call.timeline.filter(key__in=[each["key"] for each in told["notes"]])
         missing = _missing(told["notes"], set(known.values_list("key", flat=True)))
         TimelineEntry.objects.bulk_create(_entry(line, each) for each in missing)
-        if told["outcome"] is not None and line.state != Line.State.CLOSED:
+        if told["outcome"] is not None:
             _end(line, told, at)
 
 
@@ -106,12 +106,14 @@ def _entry(line: Line, note: Mapping[str, Any]) -> TimelineEntry:
 
 
 def _end(line: Line, told: Mapping[str, Any], at: datetime) -> None:
+    """Write down the end, or the newer figures of one that is known: later words come first at times."""
     ended = {
         "state": Line.State.CLOSED,
         "closed": at,
         "outcome": told["outcome"],
         "figures": told["figures"],
     }
-    Line.objects.filter(pk=line.pk).update(**ended)
-    if settings.RECORDINGS_OPEN and open_path(line.pk).exists():
+    newer = ~Q(state=Line.State.CLOSED) | Q(closed__lt=at)
+    known = line.state == Line.State.CLOSED
+    if Line.objects.filter(newer, pk=line.pk).update(**ended) and not known and open_path(line.pk).exists():
         Job.objects.enqueue("keep_recording", host=socket.gethostname(), line=line.pk)

@@ -9,8 +9,9 @@ from contextlib import suppress
 from typing import Any
 
 from callflows import live
-from callflows.admission import Admission, finish, keep_notes
+from callflows.admission import Admission
 from callflows.commanding import obey
+from callflows.endings import keep_line, line_record
 from callflows.peer import Peer
 from callflows.sockets.line import Line, Outgoing
 from callflows.sockets.registry import APPS
@@ -198,7 +199,7 @@ class OpenSocket:
             if line.notes:
                 notes, line.notes = line.notes, []
                 try:
-                    await THREADS.run(keep_notes, self.admission, notes)
+                    await THREADS.run(keep_line, line_record(self.admission.line_id, self.admission.call_id, notes))
                 except Exception:
                     log.exception("notes of line %s could not be written; they wait", self.admission.line_id)
                     line.notes = notes + line.notes
@@ -246,6 +247,9 @@ class OpenSocket:
         """End the leg when that is our will, then stop everything and write down how it ended."""
         if self.peer.way:
             self.peer.way.end()
+        # Its recording is whole then.
+        self.app.cancel()
+        await asyncio.wait({self.app}, timeout=STOP_SECONDS)
         if outcome:
             # Committed first, so that the ``disconnected`` event finds the outcome.
             await self._write_end(outcome)
@@ -276,11 +280,11 @@ class OpenSocket:
         return True
 
     async def _stop(self) -> None:
-        """Stop the app and its helpers, and let go of a peer that has not gone by itself."""
-        for task in (self.app, *self.tasks):
+        """Stop the helpers, and let go of a peer that has not gone by itself."""
+        for task in self.tasks:
             task.cancel()
         # Not longer: a Redis that hangs, or a disk, must not keep the end of the line from being written.
-        await asyncio.wait({self.app, *self.tasks}, timeout=STOP_SECONDS)
+        await asyncio.wait(self.tasks, timeout=STOP_SECONDS)
         if not self.peer.gone:
             await self.peer.close(1000)
 
@@ -289,7 +293,8 @@ class OpenSocket:
         line.figures["close_code"] = self.peer.code
         line.report(self.peer.dropped, final=True)
         notes, line.notes = line.notes, []
+        told = line_record(self.admission.line_id, self.admission.call_id, notes, outcome, line.figures)
         try:
-            await THREADS.run(finish, self.admission, outcome, dict(line.figures), notes)
+            await THREADS.run(keep_line, told)
         except Exception:
             log.exception("the end of line %s could not be written", self.admission.line_id)

@@ -45,12 +45,12 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "commanding": ({"live", "sockets"}, set()),
     "peer": ({"serving.short_way", "sockets"}, {"time"}),
     "open_socket": (
-        {"peer", "sockets", "wire", "live", "vonage", "threads", "admission", "commanding"},
+        {"peer", "sockets", "wire", "live", "vonage", "threads", "admission", "commanding", "endings"},
         {"asyncio"},
     ),
     "consumers": (
         {"sockets", "wire", "audio", "models", "live", "vonage", "threads"}
-        | {"admission", "control", "refusing", "load", "peer", "open_socket"},
+        | {"admission", "control", "refusing", "load", "peer", "open_socket", "endings"},
         DJANGO | {"asyncio", "time", "channels"},
     ),
     "draining": ({"admission", "consumers", "load"}, {"asyncio"}),

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import secrets
-from typing import Any
 
 from django.core import signing
-from django.db import models, transaction
+from django.db import models
 
-from callflows.models.calls import Call, Leg, TimelineEntry
+from callflows.models.calls import Call, Leg
 from callflows.models.clock import db_now
 from callflows.models.cut import CutField
 from callflows.models.flows import FlowVersion
@@ -122,11 +121,3 @@ class Line(models.Model):
     @property
     def path(self) -> str:
         return f"/socket/{self.pk}/{self.token}"
-
-    def finish(self, outcome: str, figures: dict[str, Any], notes: list[TimelineEntry]) -> None:
-        """Write down, in one go, how the line ended and what was noted since the last time."""
-        with transaction.atomic():
-            Line.objects.filter(pk=self.pk).update(
-                state=Line.State.CLOSED, closed=db_now(), outcome=outcome, figures=figures
-            )
-            TimelineEntry.objects.bulk_create(notes)

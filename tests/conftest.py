@@ -113,6 +113,8 @@ def nothing_remembered() -> Iterator[None]:
     """Forget what a process keeps in memory about a database, which the next test finds empty."""
     yield
     cache.clear()
+    if flows := sys.modules.get("callflows.models.flows"):
+        flows.forget_ready()
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -13,6 +13,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from callflows.calls import book
 from callflows.models.calls import Call, Leg, RoomStay, TimelineEntry
 from callflows.models.jobs import Job
+from callflows.models.prepared import Question, insert
 from callflows.payloads.body import BadPayload
 from callflows.payloads.events import CallEvent
 
@@ -27,6 +28,22 @@ _CALL = (*_PROGRESS, *_PARTIES, "news")
 _OF_EVENTS = (TimelineEntry.Kind.EVENT, TimelineEntry.Kind.PROBLEM)
 
 
+# Whether anybody has a uuid, or is or was in a room: each of three indexes is asked, and rows of none are read.
+_THERE = Question(
+    lambda uuid, room: (
+        Leg.objects.filter(uuid=uuid)
+        .order_by()
+        .values_list("pk")
+        .union(
+            Leg.objects.filter(room=room).order_by().values_list("pk"),
+            RoomStay.objects.filter(room=room).order_by().values_list("pk"),
+            all=True,
+        )[:1]
+    ),
+    texts=2,
+)
+
+
 class Overtaken(OperationalError):
     """Another worker holds what this one needs besides what it holds itself: begin again, with all of it."""
 
@@ -36,11 +53,14 @@ class StoredBook:
 
     ``needed`` names what no other webhook may touch meanwhile: legs, rooms, calls. It outlives the transaction, so that
     one that was overtaken takes all of it at once, in an order in which nobody waits for each other.
+
+    ``new`` is whether most who ask for a leg ask for the first time: whether anybody is there is asked first then.
     """
 
-    def __init__(self, now: datetime, needed: set[str]) -> None:
+    def __init__(self, now: datetime, needed: set[str], new: bool = False) -> None:
         self.now = now
         self.needed = needed
+        self.new = new
         self._held: set[str] = set()
         self._calls: dict[int, Call] = {}
         self._legs: dict[int, Leg] = {}
@@ -68,6 +88,8 @@ class StoredBook:
 
     def legs(self, uuid: str, rooms: Collection[str]) -> list[CoreLeg]:
         self.hold([*rooms, *([uuid] if uuid else [])])
+        if self.new and len(rooms) <= 1 and not _THERE.ask(uuid, *(rooms or [""])):
+            return []
         wanted = Q(room__in=rooms) | Q(pk__in=RoomStay.objects.filter(room__in=rooms).values("leg"))
         wanted = (wanted | Q(uuid=uuid) if rooms else Q(uuid=uuid)) if uuid else wanted
         found = (
@@ -92,7 +114,7 @@ class StoredBook:
         if row._state.adding:
             # Again, since the call has its key now.
             row.call = row.call
-            row.save(force_insert=True)
+            insert(row)
         else:
             row.save(update_fields=_LEG)
         row.keep_rooms()
@@ -147,7 +169,7 @@ class StoredBook:
         """Write a new call down; False when it was there."""
         if not call._state.adding:
             return False
-        call.save(force_insert=True)
+        insert(call)
         self._calls[call.pk] = call
         return True
 

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from callflows.models.calls import Call, Leg, TimelineEntry
 from callflows.models.flows import FlowVersion
+from callflows.models.prepared import insert
 from callflows.ncco.flow import Place
 
 # How long the socket may come after the latest end of the actions before it; with no such end, two hours.
@@ -35,7 +36,7 @@ class LineQuerySet(models.QuerySet["Line"]):
         ``seconds_before`` is how long the actions before it can take at most, None when there is no bound.
         """
         wait = UNBOUNDED_SECONDS if seconds_before is None else seconds_before
-        return self.create(
+        line = Line(
             call=call,
             version_id=place.version.id,
             step=place.step.name,
@@ -43,6 +44,8 @@ class LineQuerySet(models.QuerySet["Line"]):
             app=place.step.options.get("app", ""),
             expires=at + timedelta(seconds=wait + TOKEN_SECONDS),
         )
+        insert(line)
+        return line
 
     def admit(self, line_id: str, token: str) -> Line:
         """Return the line that a handshake's path names. Raises SocketRefused."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import ParamSpec, TypeVar
 
 from asgiref.sync import sync_to_async
@@ -25,6 +27,14 @@ class Threads:
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run ``work`` in a thread and return its result."""
         return await sync_to_async(_clean, thread_sensitive=False, executor=self._pool)(lambda: work(*args, **kwargs))
+
+    def start(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
+        """Begin ``work`` in a thread; the result must not be cancelled, only left alone.
+
+        What ``run`` does more, for context variables and for who cancels it, takes half as long as an answer's thread.
+        """
+        one = partial(_clean, partial(work, *args, **kwargs))
+        return asyncio.get_running_loop().run_in_executor(self._pool, one)
 
     def submit(self, work: Callable[[], T]) -> Future[T]:
         """Run ``work`` in a thread; nobody waits for it."""

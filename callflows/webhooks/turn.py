@@ -62,7 +62,7 @@ async def in_time(threads: Threads, work: Callable[[Turn], T], seconds: float) -
     The thread goes on then: it finds out by ``Turn.commit`` that it is too late, and writes down what was said instead.
     """
     turn = Turn()
-    future = asyncio.ensure_future(threads.run(work, turn))
+    future = threads.start(work, turn)
     done, _ = await asyncio.wait({future}, timeout=seconds)
     if not done and not turn.take("clock"):
         done, _ = await asyncio.wait({future}, timeout=_COMMIT_SECONDS)

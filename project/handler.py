@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from django.core.handlers.asgi import ASGIHandler, get_script_prefix
@@ -13,26 +13,27 @@ from django.urls import set_script_prefix
 from callflows.payloads.body import MAX_BYTES
 from project.middleware import count_refused_hosts
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[Any]]
 
 WEBHOOKS = "/webhooks/"
 
 
 class WebhookHandler(ASGIHandler):
-    """Django for requests of Vonage's: routes, views, errors and their log, but of the middleware only the hosts' check.
+    """Django for requests of Vonage's: routes, views, errors and their log; of the middleware only the hosts' check.
 
-    Nothing is told of the beginning and the end of a request: that closes the connections of a thread that has none,
-    in a new thread each time. Who goes away before the answer is not waited for: a webhook is done to its end.
+    Nothing is told of the beginning and the end of a request: that closes the connections of a thread that has
+    none, in a new thread each time. A webhook is done to its end, whether its sender waits for it or not.
     """
 
     def load_middleware(self, is_async: bool = False) -> None:
         self._view_middleware: list[Any] = []
         self._template_response_middleware: list[Any] = []
         self._exception_middleware: list[Any] = []
-        respond = convert_exception_to_response(self._get_response_async)
+        # Django's own name, which its types do not tell.
+        respond = convert_exception_to_response(self._get_response_async)  # type: ignore[attr-defined]
         self._middleware_chain = convert_exception_to_response(count_refused_hosts(respond))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -41,7 +42,7 @@ class WebhookHandler(ASGIHandler):
             return
         set_script_prefix(get_script_prefix(scope))
         request, refused = self.create_request(scope, body)
-        response = refused if request is None else await self.get_response_async(request)
+        response: Any = refused if request is None else await self.get_response_async(request)
         response.headers.setdefault("Content-Length", str(len(response.content)))
         await self.send_response(response, send)
 

@@ -30,10 +30,11 @@ APPS = ["admin", "auth", "contenttypes", "sessions", "messages", "staticfiles"]
 def database() -> dict[str, Any]:
     """Return ours, with the journal mode and the pool of ours."""
     if url := os.environ.get("DATABASE_URL", ""):
-        options = {"pool": {"min_size": 1, "max_size": 20, "timeout": 5}}
-        return {**dj_database_url.parse(url), "OPTIONS": options}
-    options = {"timeout": 5, "transaction_mode": "IMMEDIATE"}
-    options["init_command"] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
+        found = dj_database_url.parse(url)
+        pool = {"min_size": 1, "max_size": 20, "timeout": 5}
+        return {**found, "OPTIONS": {**found.get("OPTIONS", {}), "pool": pool}}
+    journal = "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
+    options: dict[str, Any] = {"timeout": 5, "transaction_mode": "IMMEDIATE", "init_command": journal}
     return {"ENGINE": "django.db.backends.sqlite3", "NAME": os.environ["PLAIN_ROWS"], "OPTIONS": options}
 
 
@@ -68,6 +69,8 @@ class Row(models.Model):
 
     text = models.TextField()
 
+    objects: models.Manager[Row] = models.Manager()
+
     class Meta:
         app_label = "plain"
 
@@ -99,7 +102,7 @@ def healthz(request: HttpRequest) -> JsonResponse:
     return JsonResponse({})
 
 
-WAYS = {"async": waiting, "sync": blocking}
+WAYS: dict[str, Any] = {"async": waiting, "sync": blocking}
 urlpatterns = [path("healthz", healthz)]
 
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from django.db import DatabaseError, IntegrityError
+from django.db import DatabaseError, IntegrityError, connection
 
 from callflows.models.book import Overtaken
 from callflows.threads import Threads
@@ -18,7 +18,8 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 # Answers have threads of their own: events that wait for a database that is away must not keep a caller waiting.
-ANSWERS = Threads("answer", 8)
+# SQLite has one writer: several would wait for each other there, asking again and again, and not in their order.
+ANSWERS = Threads("answer", 1 if connection.vendor == "sqlite" else 8)
 EVENTS = Threads("event", 8)
 _LATER = Threads("later", 2)
 

@@ -112,8 +112,9 @@ async def no_drain(seconds: float) -> None:
 
 def main(server: str, way: str, port: int) -> None:
     urlpatterns.append(path("webhooks/answer", WAYS[way]))
-    with connection.schema_editor() as editor:
-        editor.create_model(Row)
+    if Row._meta.db_table not in connection.introspection.table_names():
+        with connection.schema_editor() as editor:
+            editor.create_model(Row)
     application: Application = ASGIHandler()
     if server == "daphne":
         from callflows.serving.on_daphne import run

@@ -90,6 +90,7 @@ class Answer:
             return None
 
     def _in_transaction(self, turn: Turn) -> str:
+        turn.begin()
         entrance = self._entrance()
         if entrance and entrance.safe_ncco:
             self.safe = entrance.safe_ncco

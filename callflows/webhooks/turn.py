@@ -51,6 +51,11 @@ class Turn:
                 self._winner = who
             return self._winner is who
 
+    def begin(self) -> None:
+        """Called before any work: raises TooLate when it would be for nobody, after a long wait for a thread."""
+        if self._winner is not None and self._winner != "work":
+            raise TooLate
+
     def commit(self) -> None:
         """Called at the end of a transaction: raises TooLate, so that it rolls back, when the clock was first."""
         if not self.take("work"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -17,10 +18,11 @@ from callflows.payloads.events import CallEvent
 from callflows.refusing import TALLY, THREADS
 from callflows.webhooks.addresses import StepRef, base_url
 from callflows.webhooks.answering import Answer
+from callflows.webhooks.crowd import Crowd
 from callflows.webhooks.happening import Happening
 from callflows.webhooks.reading import Received, Refused, read
 from callflows.webhooks.stray import Stray
-from callflows.webhooks.turn import ANSWERS, EVENTS, Turn, in_time
+from callflows.webhooks.turn import ANSWERS, EVENTS, Turn, in_background, in_time
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +30,8 @@ log = logging.getLogger(__name__)
 EVENT_SECONDS = 4.0
 # How long a refusal may wait for being counted; it is counted all the same.
 COUNT_SECONDS = 0.5
+
+_CROWD = Crowd()
 
 Response = Coroutine[Any, Any, HttpResponse]
 Webhook = Callable[[HttpRequest, str], Response]
@@ -94,7 +98,16 @@ def _work(received: Received, event: CallEvent, ref: StepRef | None, base: str) 
 
 
 async def _answered(answer: Answer) -> HttpResponse:
-    reply = await in_time(ANSWERS, answer, settings.ANSWER_SECONDS)
+    if _CROWD.too_many(settings.ANSWER_SECONDS):
+        reason = f"{_CROWD.waiting} others were waiting for an answer"
+        log.error("call %s was served the safe NCCO: %s", answer.asked.uuid, reason)
+        in_background(lambda: answer.write_down(reason))
+        return HttpResponse(json.dumps(answer.safe), content_type="application/json")
+    _CROWD.enter()
+    try:
+        reply = await in_time(ANSWERS, answer, settings.ANSWER_SECONDS)
+    finally:
+        _CROWD.leave(time.monotonic())
     if reply is None:
         log.error("call %s was served the safe NCCO: no answer within %s s", answer.asked.uuid, settings.ANSWER_SECONDS)
     return HttpResponse(reply or json.dumps(answer.safe), content_type="application/json")

@@ -1,0 +1,191 @@
+"""Knows that rows written, and questions asked, with SQL that was built once are what Django itself makes of them."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+import time_machine
+from django.db import IntegrityError, connection, models, transaction
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from callflows.models import Call, Leg, Line, PhoneNumber, SeenToken, TimelineEntry, book, lines, tokens
+from callflows.models.book import StoredBook
+from callflows.models.prepared import Question, insert, insert_unless_there
+from callflows.webhooks import answering
+from tests.make import ECHO, NUMBER, ROOM, UUID, ask, make_flow, make_number, talk
+from tests.services import Deployment
+from tests.signing import KEY, SECRET, bearer
+
+AT = datetime(2026, 3, 2, 9, 15, 5, 123456, tzinfo=UTC)
+RAW = {"text": "Grüße, \"you\" & 'me'; %s {}", "list": [1, None, {"a": True}]}
+
+
+def rows() -> list[Callable[[], models.Model]]:
+    """Return what makes a row of each table that an answer writes to, with every kind of value in it."""
+    version = make_flow(ECHO, name="of rows").live
+    call = Call.objects.create(uuid="of rows")
+    leg = Leg.objects.create(call=call, uuid="of rows")
+    named: dict[str, Any] = {"caller": "+44 ü", "started": AT, "brought": RAW, "status": Call.Status.RINGING}
+    entry: dict[str, Any] = {"call": call, "leg": leg, "kind": TimelineEntry.Kind.ANSWER, "at": AT}
+    return [
+        lambda: Call(created=AT, news=AT),
+        lambda: Call(created=AT, news=AT, **named),
+        lambda: Leg(call=call, uuid="another", bound=True, since=AT),
+        lambda: Leg(call=call),
+        lambda: Line(id="line", nonce="nonce", call=call, version=version, step="echo", app="echo", expires=AT),
+        lambda: TimelineEntry(**entry, key="a" * 64, text="Served", data=RAW, reply='[{"a": 1}]'),
+        lambda: SeenToken(jti="token", body="b" * 64, at=AT),
+    ]
+
+
+@contextmanager
+def executed() -> Iterator[list[Any]]:
+    """Yield what was executed, with its values."""
+    found: list[Any] = []
+
+    def note(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        found.append((sql, repr(tuple(params or ()))))
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(note):
+        yield found
+
+
+def compare() -> None:
+    """Fail where a row is not written as ``Model.save`` writes it: the same statement, the same values."""
+    for make in rows():
+        seen = []
+        for write in (lambda row: row.save(force_insert=True), insert):
+            with transaction.atomic(), executed() as found:
+                row: Any = make()
+                write(row)
+                assert (row._state.adding, row._state.db) == (False, "default")
+                assert type(row)._default_manager.get(pk=row.pk)
+                transaction.set_rollback(True)
+            seen.append(found[0])
+        assert seen[0] == seen[1]
+
+
+@pytest.mark.django_db
+def test_row_is_written_as_save_writes_it() -> None:
+    compare()
+
+
+def test_row_is_written_as_save_writes_it_on_postgresql(on_postgres: Deployment) -> None:
+    done = on_postgres.manage("shell", "-c", "from tests.models.test_prepared import compare\ncompare()")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.django_db
+def test_what_is_there_already_is_an_error_or_left_alone() -> None:
+    assert insert_unless_there(SeenToken(jti="a", body="1"))
+    assert not insert_unless_there(SeenToken(jti="a", body="2"))
+    assert SeenToken.objects.get().body == "1"
+    with pytest.raises(IntegrityError), transaction.atomic():
+        insert(SeenToken(jti="a", body="2"))
+
+
+@pytest.mark.django_db
+def test_failed_row_spoils_its_transaction_as_a_failed_save_does() -> None:
+    insert(SeenToken(jti="a", body="1"))
+    with transaction.atomic():
+        with pytest.raises(IntegrityError):
+            insert(SeenToken(jti="a", body="2"))
+        assert transaction.get_rollback()
+
+
+@pytest.mark.django_db
+def test_question_is_answered_as_by_the_query_set() -> None:
+    make_number(make_flow(ECHO), safe_ncco=[{"action": "talk", "text": "%s"}])
+    make_number(None, digits="447700900002")
+
+    def make(digits: str) -> Any:
+        fields = ("pk", "safe_ncco", "flow__name", "flow__live__published")
+        return PhoneNumber.objects.filter(digits=digits).values_list(*fields)
+
+    question = Question(make)
+    for digits in (NUMBER, "447700900002", "447700900003", NUMBER, "'; --"):
+        assert question.ask(digits) == list(make(digits))
+
+
+@pytest.mark.django_db
+def test_question_that_does_not_ask_for_its_text_is_refused() -> None:
+    with pytest.raises(TypeError, match="a text of the query is not among its parameters"):
+        Question(lambda digits: PhoneNumber.objects.values_list("pk")).ask("1")
+
+
+@pytest.mark.django_db
+def test_new_caller_costs_one_look_for_whoever_was_there() -> None:
+    Call.objects.create(uuid="there").legs.create(uuid="there", room="CON-there")
+    for uuid, room, found in (("new", "CON-new", 0), ("there", "CON-new", 1), ("new", "CON-there", 1)):
+        with CaptureQueriesContext(connection) as asked:
+            assert len(StoredBook(AT, set(), new=True).legs(uuid, [room])) == found
+        assert len(asked) == 1 + found
+
+
+# All rows of an answer
+
+
+def slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let an answer be written down by Django's own means alone."""
+
+    def unless_there(row: Any) -> bool:
+        return bool(type(row).objects.get_or_create(pk=row.pk, defaults={"body": row.body, "at": row.at})[1])
+
+    for module in (book, lines, answering):
+        monkeypatch.setattr(module, "insert", lambda row: row.save(force_insert=True))
+    monkeypatch.setattr(tokens, "insert_unless_there", unless_there)
+    monkeypatch.setattr(book, "StoredBook", lambda *given, new=False: StoredBook(*given))
+    monkeypatch.setattr(answering, "StoredBook", lambda *given, new=False: StoredBook(*given))
+
+
+# Keys, and what is made by chance: in columns, and in addresses with and without their tokens.
+BY_CHANCE = re.compile(
+    r"(?<=/socket/)[\w-]+(?:/[\w:.-]+)?|(?<=/events/)[\w:.-]+|(?<=nonce': ')[^']+|(?<='id': ')[^']+|(?<=id': )\d+"
+)
+
+
+def written() -> list[str]:
+    """Return all rows that an answer leaves behind; what is made by chance is told apart by its place."""
+    tables: tuple[Any, ...] = (Call, Leg, Line, TimelineEntry, SeenToken)
+    found = [repr((model.__name__, row)) for model in tables for row in model.objects.order_by("pk").values()]
+    places: dict[str, str] = {}
+    return [BY_CHANCE.sub(lambda part: places.setdefault(part[0], f"<{len(places)}>"), each) for each in found]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("steps", [[talk("hello", "Hello {{ from }}"), ECHO], [talk("hello"), ("ask", "input", {})]])
+def test_answer_leaves_the_same_rows_as_by_the_slow_way(
+    client: Client, steps: Any, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    make_number(make_flow(*steps))
+    settings.SIGNATURE_SECRETS = {KEY: [SECRET]}
+    with time_machine.travel(timezone.now(), tick=False):
+        query = {"to": NUMBER, "from": "447700900123", "uuid": UUID, "conversation_uuid": ROOM, "SipHeader_X-A": "ä"}
+        headers = {"Authorization": bearer(iat=int(time.time()), jti="token", application_id="test")}
+        seen = []
+        for way in (lambda given: None, slow):
+            way(monkeypatch)
+            assert client.get("/webhooks/answer", query, headers=headers).status_code == 200
+            seen.append(written())
+            assert len(seen[-1]) == (5 if ECHO in steps else 4)
+            Call.objects.all().delete()
+            SeenToken.objects.all().delete()
+    assert seen[0] == seen[1]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_slow_way_is_another_way(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_number(make_flow(ECHO))
+    slow(monkeypatch)
+    with patch("callflows.models.prepared._insert", side_effect=AssertionError):
+        assert ask(client)[0]["action"] == "connect"

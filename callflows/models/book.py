@@ -14,6 +14,7 @@ from callflows.calls import book
 from callflows.models.calls import Call, Leg, RoomStay, TimelineEntry
 from callflows.models.jobs import Job
 from callflows.models.prepared import Question, insert
+from callflows.models.together import Statement, ask, run
 from callflows.payloads.body import BadPayload
 from callflows.payloads.events import CallEvent
 
@@ -54,7 +55,8 @@ class StoredBook:
     ``needed`` names what no other webhook may touch meanwhile: legs, rooms, calls. It outlives the transaction, so that
     one that was overtaken takes all of it at once, in an order in which nobody waits for each other.
 
-    ``new`` is whether most who ask for a leg ask for the first time: whether anybody is there is asked first then.
+    ``new`` is whether most who ask for a leg ask for the first time: whether anybody is there is asked first then,
+    and PostgreSQL is told with it who must not be touched meanwhile.
     """
 
     def __init__(self, now: datetime, needed: set[str], new: bool = False) -> None:
@@ -68,17 +70,26 @@ class StoredBook:
     def hold(self, names: Iterable[str]) -> None:
         """Wait until nobody else is at work on these. SQLite has one writer anyway. Raises Overtaken."""
         self.needed |= set(names)
-        missing = sorted(self.needed - self._held)
+        if not self.new:
+            first = not self._held
+            for rows in run(self._take()):
+                if not first and not all(taken for (taken,) in rows):
+                    raise Overtaken("another worker is at work on the same call")
+
+    def _take(self) -> list[Statement]:
+        """Return what takes hold of what is needed and not held yet; nothing when that is all, or on SQLite."""
+        missing, take = self.needed - self._held, "pg_try_advisory_xact_lock" if self._held else "pg_advisory_xact_lock"
+        self._held |= missing
         if not missing or connection.vendor != "postgresql":
-            return
-        first = not self._held
-        take = "pg_advisory_xact_lock" if first else "pg_try_advisory_xact_lock"
-        with connection.cursor() as cursor:
-            keys = sorted(_number(name) for name in missing)
-            cursor.execute(f"SELECT {take}(k) FROM unnest(%s::bigint[]) AS k", [keys])
-            if not first and not all(taken for (taken,) in cursor.fetchall()):
-                raise Overtaken("another worker is at work on the same call")
-        self._held |= self.needed
+            return []
+        keys = sorted(_number(name) for name in missing)
+        return [(f"SELECT {take}(k) FROM unnest(%s::bigint[]) AS k", [keys])]
+
+    def _anybody(self, uuid: str, room: str) -> bool:
+        """Whether a leg with this uuid is known, or anybody in the room; asked once, by whoever is most likely new."""
+        self.new = False
+        *_, there = ask([*self._take(), _THERE.statement(uuid, room)], free=(Call, Leg, TimelineEntry))
+        return bool(there)
 
     def call(self, pk: int) -> Call | None:
         """Return a call that an address names, locked."""
@@ -88,7 +99,7 @@ class StoredBook:
 
     def legs(self, uuid: str, rooms: Collection[str]) -> list[CoreLeg]:
         self.hold([*rooms, *([uuid] if uuid else [])])
-        if self.new and len(rooms) <= 1 and not _THERE.ask(uuid, *(rooms or [""])):
+        if self.new and not self._anybody(uuid, *(rooms or [""])):
             return []
         wanted = Q(room__in=rooms) | Q(pk__in=RoomStay.objects.filter(room__in=rooms).values("leg"))
         wanted = (wanted | Q(uuid=uuid) if rooms else Q(uuid=uuid)) if uuid else wanted

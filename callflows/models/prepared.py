@@ -15,14 +15,16 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.constants import OnConflict
 from django.db.models.sql import InsertQuery
 
-Row = tuple[Any, ...]
+from callflows.models.together import Row, Statement, waiting
+
 _TEXTS = (models.CharField, models.TextField)
 
 
 def insert(row: models.Model) -> None:
-    """Write a new row down, as ``save(force_insert=True)`` does, but that no signal is sent."""
-    _insert(row, None)
-    row._state.adding, row._state.db = False, connection.alias
+    """Write a new row down, as ``save(force_insert=True)`` does, but that no signal is sent. It may have to wait."""
+    if not _waits(row):
+        _insert(row, None)
+    row._state.adding, row._state.db = False, DEFAULT_DB_ALIAS
 
 
 def insert_unless_there(row: models.Model) -> bool:
@@ -30,15 +32,33 @@ def insert_unless_there(row: models.Model) -> bool:
     return _insert(row, OnConflict.IGNORE) == 1
 
 
+def _waits(row: models.Model) -> bool:
+    """Leave a row to be written with others, if it has a key, or gets one that is free."""
+    mine = waiting()
+    if mine is None:
+        return False
+    if row.pk is None:
+        row.pk = mine.keys.pop(type(row), None)
+    if row.pk is None:
+        return False
+    mine.statements.append(_statement(row, None)[0])
+    return True
+
+
 def _insert(row: models.Model, on_conflict: OnConflict | None) -> int:
-    database = connections[DEFAULT_DB_ALIAS]
-    sql, fields, returns = _insert_sql(type(row), database.vendor, on_conflict)
-    values = [_value(each, each.pre_save(row, True), database) for each in fields]
-    with transaction.mark_for_rollback_on_error(database.alias), database.cursor() as cursor:
+    (sql, values), returns = _statement(row, on_conflict)
+    with transaction.mark_for_rollback_on_error(DEFAULT_DB_ALIAS), connections[DEFAULT_DB_ALIAS].cursor() as cursor:
         cursor.execute(sql, values)
         if returns:
             (row.pk,) = cursor.fetchone()
         return int(cursor.rowcount)
+
+
+def _statement(row: models.Model, on_conflict: OnConflict | None) -> tuple[Statement, bool]:
+    """Return what writes a row down, and whether it tells the key."""
+    database = connections[DEFAULT_DB_ALIAS]
+    sql, fields, returns = _insert_sql(type(row), database.vendor, row.pk is not None, on_conflict)
+    return (sql, [_value(each, each.pre_save(row, True), database) for each in fields]), returns
 
 
 def _value(field: models.Field[Any, Any], value: Any, database: BaseDatabaseWrapper) -> Any:
@@ -50,18 +70,20 @@ def _value(field: models.Field[Any, Any], value: Any, database: BaseDatabaseWrap
 
 @lru_cache
 def _insert_sql(
-    model: type[models.Model], vendor: str, on_conflict: OnConflict | None
+    model: type[models.Model], vendor: str, keyed: bool, on_conflict: OnConflict | None
 ) -> tuple[str, Sequence[models.Field[Any, Any]], bool]:
-    """Return the statement that adds a row, the fields whose values it takes, and whether it tells the new key."""
-    about = model._meta
-    returns = on_conflict is None and bool(about.db_returning_fields)
-    fields = [each for each in about.local_concrete_fields if not (each.generated or each in about.db_returning_fields)]
+    """Return the statement that adds a row, with its key or without, and the fields whose values it takes.
+
+    And whether it tells the new key.
+    """
+    made = [] if keyed else list(model._meta.db_returning_fields)
+    fields = [each for each in model._meta.local_concrete_fields if not (each.generated or each in made)]
     query = InsertQuery(model, on_conflict=on_conflict)
     query.insert_values(fields, [model()])
     compiler: Any = query.get_compiler(connection=connection)
-    compiler.returning_fields = about.db_returning_fields if returns else []
+    compiler.returning_fields = made
     ((sql, _),) = compiler.as_sql()
-    return sql, fields, returns
+    return sql, fields, bool(made)
 
 
 @dataclass(frozen=True)
@@ -77,16 +99,22 @@ class Question:
 
     def ask(self, *texts: str) -> list[Row]:
         database = connections[DEFAULT_DB_ALIAS]
-        sql, places, constants, converters = self._built.get(database.vendor) or self._build()
-        values = [
-            constant if place is None else texts[place] for place, constant in zip(places, constants, strict=True)
-        ]
         with database.cursor() as cursor:
-            cursor.execute(sql, values)
+            cursor.execute(*self.statement(*texts))
             rows = cursor.fetchall()
+        converters = self._of(database.vendor)[-1]
         return [_converted(row, converters, database) for row in rows] if converters else rows
 
-    def _build(self) -> tuple[str, list[int | None], Row, dict[int, Any]]:
+    def statement(self, *texts: str) -> Statement:
+        """Return what asks it, for who asks more in the same message."""
+        sql, places, constants, _ = self._of(connections[DEFAULT_DB_ALIAS].vendor)
+        pairs = zip(places, constants, strict=True)
+        return sql, [constant if place is None else texts[place] for place, constant in pairs]
+
+    def _of(self, vendor: str) -> tuple[str, list[int | None], Row, dict[int, Any]]:
+        return self._built.get(vendor) or self._build(vendor)
+
+    def _build(self, vendor: str) -> tuple[str, list[int | None], Row, dict[int, Any]]:
         # No text of anybody's looks like one: the private use of Unicode is nobody's.
         marks = [f"\ue000{place}" for place in range(self.texts)]
         compiler: Any = self.make(*marks).query.get_compiler(connection=connection)
@@ -95,7 +123,7 @@ class Question:
         if set(range(self.texts)) - set(places):
             raise TypeError("a text of the query is not among its parameters")
         converters = compiler.get_converters([each for each, *_ in compiler.select])
-        built = self._built[connection.vendor] = (sql, places, tuple(params), converters)
+        built = self._built[vendor] = (sql, places, tuple(params), converters)
         return built
 
 

@@ -18,6 +18,7 @@ from callflows.models.book import StoredBook
 from callflows.models.calls import NOT_SERVED
 from callflows.models.numbers import Entrance
 from callflows.models.prepared import insert
+from callflows.models.together import together
 from callflows.ncco.flow import Place
 from callflows.payloads.answer import AnswerRequest, Failure
 from callflows.payloads.body import BadPayload
@@ -96,7 +97,8 @@ class Answer:
             self.safe = entrance.safe_ncco
         with transaction.atomic():
             self.received.admit()
-            reply = self._reply(entrance)
+            with together():
+                reply = self._reply(entrance)
             turn.commit()
         return reply
 

@@ -20,6 +20,8 @@ from django.utils import timezone
 from callflows.models import Call, Leg, Line, PhoneNumber, SeenToken, TimelineEntry, book, lines, tokens
 from callflows.models.book import StoredBook
 from callflows.models.prepared import Question, insert, insert_unless_there
+from callflows.models.together import ask as ask_together
+from callflows.models.together import together
 from callflows.webhooks import answering
 from tests.make import ECHO, NUMBER, ROOM, UUID, ask, make_flow, make_number, talk
 from tests.services import Deployment
@@ -80,9 +82,93 @@ def test_row_is_written_as_save_writes_it() -> None:
     compare()
 
 
-def test_row_is_written_as_save_writes_it_on_postgresql(on_postgres: Deployment) -> None:
-    done = on_postgres.manage("shell", "-c", "from tests.models.test_prepared import compare\ncompare()")
+def on(deployment: Deployment, check: Callable[[], None]) -> None:
+    """Run a check of this module in a process of a deployment's."""
+    name = check.__name__
+    done = deployment.manage("shell", "-c", f"from tests.models.test_prepared import {name}\n{name}()")
     assert done.returncode == 0, done.stderr
+
+
+def test_row_is_written_as_save_writes_it_on_postgresql(on_postgres: Deployment) -> None:
+    on(on_postgres, compare)
+
+
+def wait_for_each_other() -> None:
+    """Fail unless rows wait for each other, until somebody asks for anything, or at the end."""
+    with executed() as found, transaction.atomic(), together():
+        assert ask_together([("SELECT 7", [])], free=(Call, Leg)) == [[(7,)]]
+        call = Call(uuid="waits")
+        insert(call)
+        leg = Leg(uuid="waits", call=call)
+        insert(leg)
+        assert len(found) == 1
+        assert Call.objects.get(legs=leg) == call
+        assert len(found) == 3
+        # Of these no key is free any more.
+        insert(Call(uuid="waits for nobody"))
+        assert len(found) == 4
+        insert(SeenToken(jti="waits", body="a"))
+        insert(SeenToken(jti="waits too", body="a"))
+        assert len(found) == 4
+    assert len(found) == 5
+    assert SeenToken.objects.filter(body="a").count() == 2
+    assert Call.objects.filter(uuid__startswith="waits").count() == 2
+
+
+def same_twice(jti: str) -> None:
+    with together():
+        insert(SeenToken(jti=jti, body="a"))
+        insert(SeenToken(jti=jti, body="a"))
+
+
+def broken_off(jti: str) -> None:
+    with together():
+        insert(SeenToken(jti=jti, body="a"))
+        raise ZeroDivisionError
+
+
+def undo_all_when_one_fails() -> None:
+    """Fail unless an error of a row that waited undoes the others, and leaves nothing that waits."""
+    with pytest.raises(IntegrityError), transaction.atomic():
+        same_twice("first")
+    assert not SeenToken.objects.exists()
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        broken_off("second")
+    assert not SeenToken.objects.exists()
+    insert(SeenToken(jti="third", body="a"))
+    assert SeenToken.objects.get().jti == "third"
+
+
+def take_three_messages() -> None:
+    """Fail unless a new call takes three messages: its number, who is there, and its rows."""
+    number = PhoneNumber.objects.get(digits=NUMBER)
+    original = answering.Answer._in_transaction
+    found: list[Any] = []
+
+    def noted(self: answering.Answer, turn: Any) -> str:
+        with executed() as each:
+            reply = original(self, turn)
+        found.append(len(each))
+        return reply
+
+    with patch.object(answering.Answer, "_in_transaction", noted):
+        for place in range(3):
+            assert ask(Client(SERVER_NAME="127.0.0.1"), uuid=f"leg{place}", conversation_uuid=f"CON-{place}")
+    # The first one has to read the version.
+    assert found[1:] == [3, 3]
+    assert number.calls.count() == Line.objects.count() == TimelineEntry.objects.count() == 3
+
+
+@pytest.mark.parametrize("check", [wait_for_each_other, undo_all_when_one_fails, take_three_messages])
+def test_rows_go_to_postgresql_together(on_postgres: Deployment, check: Callable[[], None]) -> None:
+    on(on_postgres, check)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nothing_waits_on_sqlite() -> None:
+    with transaction.atomic(), together(), executed() as found:
+        insert(SeenToken(jti="a", body="a"))
+        assert len(found) == 1
 
 
 @pytest.mark.django_db

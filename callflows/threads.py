@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import threading
@@ -9,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
 from asgiref.sync import sync_to_async
@@ -36,6 +38,14 @@ class Threads:
         return await sync_to_async(_with_own, thread_sensitive=False, executor=self._pool)(
             lambda: work(*args, **kwargs)
         )
+
+    def start(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
+        """Begin ``work`` in a thread; the result must not be cancelled, only left alone.
+
+        What ``run`` does more, for context variables and for who cancels it, takes half as long as an answer's thread.
+        """
+        one = partial(_with_own, partial(work, *args, **kwargs))
+        return asyncio.get_running_loop().run_in_executor(self._pool, one)
 
     def submit(self, work: Callable[[], T]) -> Future[T]:
         """Run ``work`` in a thread; nobody waits for it."""

@@ -137,6 +137,8 @@ def nothing_remembered() -> Iterator[None]:
     cache.clear()
     if safe := sys.modules.get("callflows.webhooks.safe"):
         safe.SAFE.forget()
+    if flows := sys.modules.get("callflows.models.flows"):
+        flows.forget_ready()
 
 
 @pytest.hookimpl(tryfirst=True)

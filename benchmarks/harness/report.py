@@ -9,6 +9,7 @@ from typing import Any
 TITLES = {
     "echo": "Echo calls on one core",
     "own_code": "Our own code, per frame",
+    "answers": "The answer webhook, to a bare Django view with one INSERT",
     "pace": "Pace: 100 players, far ends with other clocks that stall",
     "first_sound": "First sound after `websocket:connected`",
     "interruption": "Interruption by a key, with 100 calls",

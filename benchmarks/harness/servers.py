@@ -72,12 +72,12 @@ class Site:
 
 
 @contextmanager
-def new_site(most_calls: int) -> Iterator[Site]:
-    """Make a site in a temporary folder; none of this machine's settings of ours count in it."""
+def new_site(most_calls: int, **more: str) -> Iterator[Site]:
+    """Make a site in a temporary folder; none of this machine's settings of ours count in it, but ``more``."""
     with tempfile.TemporaryDirectory(prefix="callflows-bench-") as folder:
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         ours = {"DATA_DIR": folder, "MAX_LINES": str(most_calls + 10), "LOG_LEVEL": "WARNING"}
-        site = Site(Path(folder), {**kept, **ours})
+        site = Site(Path(folder), {**kept, **ours, **more})
         site.run("manage.py", "migrate", "--verbosity", "0")
         site.run("manage.py", "demo_content")
         yield site

@@ -140,9 +140,9 @@ def _open(order: Order, application: Application, host: str, start: Place) -> Ca
     """Begin the call, before Vonage knows of it. It stays at the host that is asked: no other knows it."""
     sender = order.sender.digits if order.sender else ""
     facts = {
-        **Call.facts(order.sender, sender),
-        "application": application,
-        "flow": order.flow,
+        **Call.facts(order.sender.entrance if order.sender else None, sender),
+        "application_id": application.pk,
+        "flow_id": order.flow.pk,
         "flow_name": order.flow.name,
     }
     with transaction.atomic():

@@ -13,6 +13,8 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from callflows.calls import book
 from callflows.models.calls import Call, Leg, RoomStay, TimelineEntry
 from callflows.models.jobs import Job
+from callflows.models.prepared import Question, insert
+from callflows.models.together import Statement, ask, run
 from callflows.payloads.body import BadPayload
 from callflows.payloads.events import CallEvent
 
@@ -27,6 +29,22 @@ _CALL = (*_PROGRESS, *_PARTIES, "news")
 _OF_EVENTS = (TimelineEntry.Kind.EVENT, TimelineEntry.Kind.PROBLEM)
 
 
+# Whether anybody has a uuid, or is or was in a room: each of three indexes is asked, and rows of none are read.
+_THERE = Question(
+    lambda uuid, room: (
+        Leg.objects.filter(uuid=uuid)
+        .order_by()
+        .values_list("pk")
+        .union(
+            Leg.objects.filter(room=room).order_by().values_list("pk"),
+            RoomStay.objects.filter(room=room).order_by().values_list("pk"),
+            all=True,
+        )[:1]
+    ),
+    texts=2,
+)
+
+
 class Overtaken(OperationalError):
     """Another worker holds what this one needs besides what it holds itself: begin again, with all of it."""
 
@@ -36,11 +54,15 @@ class StoredBook:
 
     ``needed`` names what no other webhook may touch meanwhile: legs, rooms, calls. It outlives the transaction, so that
     one that was overtaken takes all of it at once, in an order in which nobody waits for each other.
+
+    ``new`` is whether most who ask for a leg ask for the first time: whether anybody is there is asked first then,
+    and PostgreSQL is told with it who must not be touched meanwhile.
     """
 
-    def __init__(self, now: datetime, needed: set[str]) -> None:
+    def __init__(self, now: datetime, needed: set[str], new: bool = False) -> None:
         self.now = now
         self.needed = needed
+        self.new = new
         self._held: set[str] = set()
         self._calls: dict[int, Call] = {}
         self._legs: dict[int, Leg] = {}
@@ -48,17 +70,26 @@ class StoredBook:
     def hold(self, names: Iterable[str]) -> None:
         """Wait until nobody else is at work on these. SQLite has one writer anyway. Raises Overtaken."""
         self.needed |= set(names)
-        missing = sorted(self.needed - self._held)
+        if not self.new:
+            first = not self._held
+            for rows in run(self._take()):
+                if not first and not all(taken for (taken,) in rows):
+                    raise Overtaken("another worker is at work on the same call")
+
+    def _take(self) -> list[Statement]:
+        """Return what takes hold of what is needed and not held yet; nothing when that is all, or on SQLite."""
+        missing, take = self.needed - self._held, "pg_try_advisory_xact_lock" if self._held else "pg_advisory_xact_lock"
+        self._held |= missing
         if not missing or connection.vendor != "postgresql":
-            return
-        first = not self._held
-        take = "pg_advisory_xact_lock" if first else "pg_try_advisory_xact_lock"
-        with connection.cursor() as cursor:
-            keys = sorted(_number(name) for name in missing)
-            cursor.execute(f"SELECT {take}(k) FROM unnest(%s::bigint[]) AS k", [keys])
-            if not first and not all(taken for (taken,) in cursor.fetchall()):
-                raise Overtaken("another worker is at work on the same call")
-        self._held |= self.needed
+            return []
+        keys = sorted(_number(name) for name in missing)
+        return [(f"SELECT {take}(k) FROM unnest(%s::bigint[]) AS k", [keys])]
+
+    def _anybody(self, uuid: str, room: str) -> bool:
+        """Whether a leg with this uuid is known, or anybody in the room; asked once, by whoever is most likely new."""
+        self.new = False
+        *_, there = ask([*self._take(), _THERE.statement(uuid, room)], free=(Call, Leg, TimelineEntry))
+        return bool(there)
 
     def call(self, pk: int) -> Call | None:
         """Return a call that an address names, locked."""
@@ -68,6 +99,8 @@ class StoredBook:
 
     def legs(self, uuid: str, rooms: Collection[str]) -> list[CoreLeg]:
         self.hold([*rooms, *([uuid] if uuid else [])])
+        if self.new and not self._anybody(uuid, *(rooms or [""])):
+            return []
         wanted = Q(room__in=rooms) | Q(pk__in=RoomStay.objects.filter(room__in=rooms).values("leg"))
         wanted = (wanted | Q(uuid=uuid) if rooms else Q(uuid=uuid)) if uuid else wanted
         found = (
@@ -92,7 +125,7 @@ class StoredBook:
         if row._state.adding:
             # Again, since the call has its key now.
             row.call = row.call
-            row.save(force_insert=True)
+            insert(row)
         else:
             row.save(update_fields=_LEG)
         row.keep_rooms()
@@ -147,7 +180,7 @@ class StoredBook:
         """Write a new call down; False when it was there."""
         if not call._state.adding:
             return False
-        call.save(force_insert=True)
+        insert(call)
         self._calls[call.pk] = call
         return True
 

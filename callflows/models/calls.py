@@ -14,7 +14,7 @@ from callflows.calls import progress
 from callflows.calls.rooms import Rooms, Stay, current
 from callflows.models.cut import CutField
 from callflows.models.flows import CallFlow, FlowVersion
-from callflows.models.numbers import Application, PhoneNumber
+from callflows.models.numbers import Application, Entrance, PhoneNumber
 from callflows.ncco import flow as core
 from callflows.payloads.answer import values as brought_values
 from callflows.payloads.events import CallEvent
@@ -113,17 +113,15 @@ class Call(Progress):
         return f"{self.caller or 'unknown caller'} to {ours or self.called}"
 
     @staticmethod
-    def facts(entrance: PhoneNumber | Application | None, digits: str) -> dict[str, Any]:
+    def facts(entrance: Entrance | None, digits: str) -> dict[str, Any]:
         """Return what a call keeps of the number, or of the application, that was dialled."""
-        number = entrance if isinstance(entrance, PhoneNumber) else None
-        flow = entrance.flow if entrance else None
         return {
-            "number": number,
-            "application": number.application if number else entrance,
-            "flow": flow,
-            "number_text": number.digits if number else digits,
-            "flow_name": flow.name if flow else "",
-            "time_zone": number.time_zone if number else "UTC",
+            "number_id": entrance.number if entrance else None,
+            "application_id": entrance.application if entrance else None,
+            "flow_id": entrance.flow if entrance else None,
+            "number_text": digits,
+            "flow_name": (entrance.flow_name if entrance else "") or "",
+            "time_zone": entrance.time_zone if entrance else "UTC",
         }
 
     @property
@@ -143,8 +141,7 @@ class Call(Progress):
 
     def version_of(self, flow_id: int) -> core.Version | None:
         """Return what this call is served of a flow: the newest version published when the call began, or before."""
-        found = FlowVersion.objects.serving(flow_id, self.created)
-        return found.as_core() if found else None
+        return FlowVersion.objects.served(flow_id, self.created)
 
     def values(self, room: str) -> dict[str, str]:
         """Return the values that a document's variables have in this call, whose leg is in ``room``."""

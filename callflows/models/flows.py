@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -279,7 +280,22 @@ def _resolved_one(name: str, value: Any) -> Any:
 class FlowVersionQuerySet(models.QuerySet["FlowVersion"]):
     def serving(self, flow_id: int, at: datetime) -> FlowVersion | None:
         """Return the newest version published no later than ``at``: a running call keeps those of its start."""
-        return self.filter(flow_id=flow_id, published__lte=at).order_by("-number").first()
+        return self._served(flow_id, at).first()
+
+    def served(self, flow_id: int, at: datetime) -> core.Version | None:
+        """Return the same one ready to be served."""
+        found = self._served(flow_id, at).values_list("pk", "published").first()
+        return self.ready(*found) if found else None
+
+    def _served(self, flow_id: int, at: datetime) -> FlowVersionQuerySet:
+        return self.filter(flow_id=flow_id, published__lte=at).order_by("-number")
+
+    def ready(self, pk: int, published: datetime) -> core.Version | None:
+        """Return a version ready to be served, from memory: it never changes. None when it is not there any more."""
+        try:
+            return _ready(pk, published)
+        except FlowVersion.DoesNotExist:
+            return None
 
 
 class FlowVersion(models.Model):
@@ -302,3 +318,14 @@ class FlowVersion(models.Model):
 
     def as_core(self) -> core.Version:
         return core.Version(self.pk, self.flow_id, core.Flow.from_json(self.document))
+
+
+@lru_cache(maxsize=1000)
+def _ready(pk: int, published: datetime) -> core.Version:
+    """The time is a part of its name: a database that was put back from a backup gives a key away again."""
+    return FlowVersion.objects.only("flow_id", "document").get(pk=pk, published=published).as_core()
+
+
+def forget_ready() -> None:
+    """Forget what is ready in this process's memory: another database has other versions."""
+    _ready.cache_clear()

@@ -11,6 +11,7 @@ from callflows.models.calls import Call, Leg
 from callflows.models.clock import db_now
 from callflows.models.cut import CutField
 from callflows.models.flows import FlowVersion
+from callflows.models.prepared import insert
 from callflows.ncco.flow import Place
 
 # How long the socket may come after the latest end of the actions before it; with no such end, two hours.
@@ -34,7 +35,7 @@ class LineQuerySet(models.QuerySet["Line"]):
         ``seconds_before`` is how long the actions before it can take at most, None when there is no bound.
         """
         wait = UNBOUNDED_SECONDS if seconds_before is None else seconds_before
-        line = self.create(
+        line = Line(
             call=call,
             version_id=place.version.id,
             step=place.step.name,
@@ -42,6 +43,7 @@ class LineQuerySet(models.QuerySet["Line"]):
             app=place.step.options.get("app", ""),
             expires=db_now(wait + TOKEN_SECONDS),
         )
+        insert(line)
         # Read from the database, if anybody asks.
         del line.expires
         return line

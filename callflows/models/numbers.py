@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import zoneinfo
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.core.cache import cache
@@ -10,6 +12,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models
 
+from callflows.models.prepared import Question
 from callflows.ncco.document import errors
 
 _IDS = "callflows.applications"
@@ -26,6 +29,29 @@ def check_ncco(document: Any) -> None:
         raise ValidationError([f"{each.path}: {each.message}" for each in found])
 
 
+@dataclass(frozen=True, slots=True)
+class Entrance:
+    """What a caller dialled, as far as an answer needs it: a number, or an application itself; ids where not a name.
+
+    ``live`` is the newest version of its flow, and ``published`` since when.
+    """
+
+    name: str
+    number: int | None
+    application: int | None
+    flow: int | None = None
+    flow_name: str | None = None
+    live: int | None = None
+    published: datetime | None = None
+    safe_ncco: Any = None
+    time_zone: str = "UTC"
+
+
+_FLOW = ("flow_id", "flow__name", "flow__live_id", "flow__live__published")
+_NUMBER = ("pk", "application_id", *_FLOW, "safe_ncco", "time_zone")
+_APPLICATION = ("name", "pk", *_FLOW)
+
+
 class ApplicationQuerySet(models.QuerySet["Application"]):
     def ids(self, expected: str = "") -> frozenset[str]:
         """Return the ids of our applications, at most a minute old when ``expected`` is among them.
@@ -38,13 +64,14 @@ class ApplicationQuerySet(models.QuerySet["Application"]):
             cache.set(_IDS, found, 60)
         return found
 
-    def answering(self, application_id: str) -> Application | None:
-        """Return whose callers come without a number, with the flow and version that answer: the named one, or the
-        only one there is.
-        """
+    def answering(self, application_id: str) -> Entrance | None:
+        """Return where callers enter who come without a number: at the named one, or at the only one there is."""
         named = self.filter(application_id=application_id) if application_id else self
-        found = list(named.select_related("flow", "flow__live")[:2])
-        return found[0] if len(found) == 1 else None
+        found = list(named.values_list(*_APPLICATION)[:2])
+        if len(found) != 1:
+            return None
+        name, *facts = found[0]
+        return Entrance(f"application {name}", None, *facts)
 
 
 class Application(models.Model):
@@ -85,9 +112,17 @@ class Application(models.Model):
 
 
 class PhoneNumberQuerySet(models.QuerySet["PhoneNumber"]):
-    def dialled(self, digits: str) -> PhoneNumber | None:
-        """Return the number with the flow and version that answer it, in one query."""
-        return self.select_related("application", "flow", "flow__live").filter(digits=digits).first()
+    def dialled(self, digits: str) -> Entrance | None:
+        """Return where callers of a number enter, as it is now, in one query of what is needed and no more."""
+        return _entrance(_DIALLED.ask(digits))
+
+    def of_call(self, call: int) -> Entrance | None:
+        """Return the number of a call that we know."""
+        return _entrance(list(self.filter(calls=call).values_list(*_NUMBER)[:1]))
+
+
+def _entrance(rows: list[Any]) -> Entrance | None:
+    return Entrance("the number", *rows[0]) if rows else None
 
 
 class PhoneNumber(models.Model):
@@ -125,3 +160,13 @@ class PhoneNumber(models.Model):
 
     def __str__(self) -> str:
         return f"{self.digits} {self.name}".strip()
+
+    @property
+    def entrance(self) -> Entrance:
+        """Where its callers enter, but for the version that answers them."""
+        flow = self.flow.name if self.flow else None
+        facts: dict[str, Any] = {"safe_ncco": self.safe_ncco, "time_zone": self.time_zone}
+        return Entrance("the number", self.pk, self.application_id, self.flow_id, flow, **facts)
+
+
+_DIALLED = Question(lambda digits: PhoneNumber.objects.filter(digits=digits).order_by().values_list(*_NUMBER)[:1])

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from django.db import IntegrityError, models, transaction
+from django.db import models
 from django.utils import timezone
 
 from callflows.models.clock import db_now
+from callflows.models.prepared import insert_unless_there
 
 # A token is good from 30 s before to 5 minutes after its time of issue: later it is refused for its age.
 KEPT_SECONDS = 600
@@ -19,12 +20,9 @@ class SeenTokenQuerySet(models.QuerySet["SeenToken"]):
 
         In the transaction of the work: a token whose work is rolled back has not been seen. One query for a new token.
         """
-        try:
-            with transaction.atomic():
-                self.create(jti=jti, body=body, at=db_now())
-        except IntegrityError:
-            return self.filter(jti=jti, body=body).exists()
-        return True
+        return (
+            insert_unless_there(SeenToken(jti=jti, body=body, at=db_now())) or self.filter(jti=jti, body=body).exists()
+        )
 
     def forget(self, now: datetime) -> int:
         """Remove the tokens that are too old to come again; return how many."""

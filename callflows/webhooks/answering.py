@@ -14,9 +14,12 @@ from django.db import transaction
 from django.utils import timezone
 
 from callflows.calls.joining import Joining
-from callflows.models import Application, Call, Leg, PhoneNumber, TimelineEntry
+from callflows.models import Application, Call, FlowVersion, Leg, PhoneNumber, TimelineEntry
 from callflows.models.book import StoredBook
 from callflows.models.calls import NOT_SERVED
+from callflows.models.numbers import Entrance
+from callflows.models.prepared import insert
+from callflows.models.together import together
 from callflows.ncco.flow import Place
 from callflows.payloads.answer import AnswerRequest, Failure
 from callflows.payloads.body import BadPayload
@@ -32,8 +35,6 @@ from callflows.webhooks.turn import TooLate, Turn, attempt, may_pass
 
 log = logging.getLogger(__name__)
 Kind = TimelineEntry.Kind
-# What callers dial: a number, or an application itself, at its SIP domain or from an app.
-Entrance = PhoneNumber | Application
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,21 +99,23 @@ class Answer:
             return None
 
     def _in_transaction(self, turn: Turn) -> str:
+        turn.begin()
         entrance = self._entrance()
-        if isinstance(entrance, PhoneNumber) and entrance.safe_ncco:
+        if entrance and entrance.safe_ncco:
             self.safe = entrance.safe_ncco
         if self._named is None:
             SAFE.remember(self.asked.digits, self.safe)
         with transaction.atomic():
             self.received.admit()
-            reply = self._reply(entrance)
+            with together():
+                reply = self._reply(entrance)
             turn.commit()
         return reply
 
     def _entrance(self) -> Entrance | None:
         """Return what was dialled: what a call out calls is the customer's, and tells nothing of ours."""
         if named := self._named:
-            return PhoneNumber.objects.filter(calls=named.call).first()
+            return PhoneNumber.objects.of_call(named.call)
         if self.asked.digits.isdecimal():
             return PhoneNumber.objects.dialled(self.asked.digits)
         token = self.received.token
@@ -151,7 +154,7 @@ class Answer:
         known = asked.recordable or (self._event is not None and bool(rooms or named))
         if not known:
             return None
-        book = StoredBook(self.at, self.needed)
+        book = StoredBook(self.at, self.needed, new=named is None)
         book.hold([*([asked.uuid] if asked.uuid else []), *rooms, *([f"call {named.call}"] if named else [])])
         return Joining(book, asked.uuid, rooms, book.call(named.call) if named else None)
 
@@ -199,10 +202,12 @@ class Answer:
         place = self._entry(call, entrance)
         if entrance.flow is None or place is None:
             what = (
-                f"flow {entrance.flow} has no published version" if entrance.flow else f"{_name(entrance)} has no flow"
+                f"flow {entrance.flow_name} has no published version"
+                if entrance.flow
+                else f"{entrance.name} has no flow"
             )
             return self._safe(f"Nothing to serve: {what}. The safe NCCO was served.")
-        return self._served(call, place, entrance.flow.name)
+        return self._served(call, place, entrance.flow_name or "")
 
     def _unknown(self) -> str:
         called = self.asked.digits
@@ -236,10 +241,11 @@ class Answer:
 
     def _entry(self, call: Call, entrance: Entrance) -> Place | None:
         """Where the caller enters: the live version, unless the call began before it was published."""
-        flow = entrance.flow
-        if flow is None or flow.live is None:
+        live, published, flow = entrance.live, entrance.published, entrance.flow
+        if live is None or published is None or flow is None:
             return None
-        version = flow.live.as_core() if flow.live.published <= call.created else call.version_of(flow.pk)
+        lives = published <= call.created
+        version = FlowVersion.objects.ready(live, published) if lives else call.version_of(flow)
         return entry(version) if version else None
 
     # The timeline
@@ -247,7 +253,8 @@ class Answer:
     def _write(self, call: Call, leg: Leg | None, said: Said, key: str, reply: str) -> None:
         notes = [*said.notes, *self.received.notes]
         data = {"ncco": without_tokens(said.document), "raw": dict(self.asked.raw), "notes": notes}
-        call.timeline.create(
+        told = TimelineEntry(
+            call=call,
             leg=leg if leg and leg.call_id == call.pk else None,
             at=timezone.now(),
             kind=said.kind,
@@ -257,6 +264,7 @@ class Answer:
             key=key,
             reply=reply,
         )
+        insert(told)
 
     def say_safe(self, reason: str) -> str:
         """Return the safe NCCO as JSON text, and keep that it was said, and why. Never raises."""
@@ -285,7 +293,3 @@ class Answer:
             data: dict[str, Any] = {"ncco": self.safe, "raw": dict(self.asked.raw)}
             text = f"The safe NCCO was served: {reason}"
             call.timeline.create(kind=Kind.PROBLEM, text=text, name="answer", data=data, at=self.at, key=key)
-
-
-def _name(entrance: Entrance) -> str:
-    return "the number" if isinstance(entrance, PhoneNumber) else f"application {entrance}"

@@ -20,7 +20,8 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 # Answers have threads of their own: events that wait for a database that is away must not keep a caller waiting.
-ANSWERS = Threads("answer", 8)
+# SQLite has one writer: several would wait for each other there, asking again and again, and not in their order.
+ANSWERS = Threads("answer", 1 if connection.vendor == "sqlite" else 8)
 EVENTS = Threads("event", 8)
 _JOURNAL = Threads("keep", 1)
 
@@ -55,6 +56,11 @@ class Turn:
                 self._winner = who
             return self._winner is who
 
+    def begin(self) -> None:
+        """Called before any work: raises TooLate when it would be for nobody, after a long wait for a thread."""
+        if self._winner is not None and self._winner != "work":
+            raise TooLate
+
     def commit(self) -> None:
         """Called at the end of a transaction: raises TooLate, so that it rolls back, when the clock was first."""
         if not self.take("work"):
@@ -68,7 +74,7 @@ async def in_time(threads: Threads, work: Callable[[Turn], T], seconds: float) -
     out by ``Turn.commit`` that it is too late.
     """
     turn, change = Turn(), WATCH.change()
-    future = asyncio.ensure_future(threads.run(work, turn))
+    future = threads.start(work, turn)
     slow = asyncio.get_running_loop().call_later(SLOW_SECONDS, WATCH.suspect)
     waited: set[asyncio.Future[Any]] = {future, change}
     KEEPER.callers += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -18,6 +19,7 @@ from callflows.refusing import TALLY, THREADS
 from callflows.watch import WATCH
 from callflows.webhooks.addresses import StepRef, base_url
 from callflows.webhooks.answering import Answer
+from callflows.webhooks.crowd import Crowd
 from callflows.webhooks.happening import Happening
 from callflows.webhooks.journalled import keep_event
 from callflows.webhooks.reading import Received, Refused, read
@@ -37,6 +39,7 @@ HOPE_SECONDS = 1.0
 # How long the journal's disk is waited for. An answer has left of its 1.5 s what the database and a
 # commit do not take; it leaves without.
 ANSWER_JOURNAL_SECONDS, EVENT_JOURNAL_SECONDS = 0.1, 2.0
+_CROWD = Crowd()
 
 Response = Coroutine[Any, Any, HttpResponse]
 Webhook = Callable[[HttpRequest, str], Response]
@@ -132,13 +135,31 @@ def _work(received: Received, event: CallEvent, ref: StepRef | None, base: str) 
 
 async def _answered(answer: Answer) -> HttpResponse:
     """Answer a caller, whatever hangs: with the safe NCCO where the flow's is not there in time."""
-    reply = None if WATCH.away else await in_time(ANSWERS, answer, settings.ANSWER_SECONDS)
+    if _CROWD.too_many(settings.ANSWER_SECONDS):
+        return await _said_safe(answer, f"{_CROWD.waiting} others were waiting for an answer")
+    if why := _away():
+        return await _said_safe(answer, why)
+    _CROWD.enter()
+    try:
+        reply = await in_time(ANSWERS, answer, settings.ANSWER_SECONDS)
+    finally:
+        _CROWD.leave(time.monotonic())
     if reply is None:
         late = f"the database took longer than {settings.ANSWER_SECONDS:g} s"
-        reason = f"the database is away: {WATCH.reason}" if WATCH.away else late
-        log.error("call %s was served the safe NCCO: %s", answer.asked.uuid, reason)
-        await written(lambda: answer.say_safe(reason), ANSWER_JOURNAL_SECONDS)
-    return HttpResponse(reply or json.dumps(answer.safe), content_type="application/json")
+        return await _said_safe(answer, _away() or late)
+    return HttpResponse(reply, content_type="application/json")
+
+
+def _away() -> str:
+    """Return that the database is away, and why; empty while it is there."""
+    return f"the database is away: {WATCH.reason}" if WATCH.away else ""
+
+
+async def _said_safe(answer: Answer, reason: str) -> HttpResponse:
+    """Answer with the safe NCCO, and keep in the journal that it was said."""
+    log.error("call %s was served the safe NCCO: %s", answer.asked.uuid, reason)
+    await written(lambda: answer.say_safe(reason), ANSWER_JOURNAL_SECONDS)
+    return HttpResponse(json.dumps(answer.safe), content_type="application/json")
 
 
 async def _refuse(refused: Refused) -> HttpResponse:

@@ -25,7 +25,7 @@ def test_call_that_nobody_ended_is_given_up_as_unknown() -> None:
 
 def test_call_keeps_its_names_when_number_and_flow_are_deleted() -> None:
     number = make_number(make_flow(ECHO))
-    call = Call.objects.create(uuid="a", **Call.facts(number, NUMBER))
+    call = Call.objects.create(uuid="a", **Call.facts(number.entrance, NUMBER))
     PhoneNumber.objects.all().delete()
     CallFlow.objects.all().delete()
     call.refresh_from_db()

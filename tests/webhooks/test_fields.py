@@ -128,6 +128,7 @@ class Sender:
             return int(response.status)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("database", ["sqlite", "postgres"])
 def test_no_field_is_lost(request: pytest.FixtureRequest, database: str) -> None:
     deployment: Deployment = request.getfixturevalue(f"on_{database}")

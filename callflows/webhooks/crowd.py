@@ -1,0 +1,41 @@
+"""Knows whether an answer would be in vain behind those that wait: in numbers, with the time as an argument."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+# How many of the last answers the mean time of one is about.
+_ABOUT = 16
+# Fewer never are too many, however slow they are: the clock sees to these.
+_FEWEST = 32
+# While a crowd comes in, its first answers take longer than those to come: who is sent away would wait twice too long.
+_SURELY = 2
+
+
+@dataclass
+class Crowd:
+    """Answers that wait or are being made; ``each`` is the mean of the seconds from one that is done to the next.
+
+    The last line of defence: the clock answers whoever waits too long, but only then, and work is done for nobody.
+    """
+
+    waiting: int = 0
+    each: float = 0.0
+    _last: float | None = None
+
+    def enter(self) -> None:
+        if not self.waiting:
+            # What was slow before is no more: nobody has waited since.
+            self.each, self._last = 0.0, None
+        self.waiting += 1
+
+    def leave(self, now: float) -> None:
+        self.waiting -= 1
+        if self._last is not None:
+            took = now - self._last
+            self.each += (took - self.each) / _ABOUT if self.each else took
+        self._last = now
+
+    def too_many(self, seconds: float) -> bool:
+        """Whether one more would surely wait longer than ``seconds`` for those before it."""
+        return self.waiting >= _FEWEST and self.waiting * self.each > _SURELY * seconds

@@ -1,0 +1,71 @@
+"""Knows the short way of webhooks: without what pages need, sessions, forms and redirects, which cost as much again."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from django.core.handlers.asgi import ASGIHandler, get_script_prefix
+from django.core.handlers.exception import convert_exception_to_response
+from django.urls import set_script_prefix
+
+from callflows.payloads.body import MAX_BYTES
+from project.middleware import count_refused_hosts
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[Any]]
+
+WEBHOOKS = "/webhooks/"
+
+
+class WebhookHandler(ASGIHandler):
+    """Django for requests of Vonage's: routes, views, errors and their log; of the middleware only the hosts' check.
+
+    Nothing is told of the beginning and the end of a request: that closes the connections of a thread that has
+    none, in a new thread each time. A webhook is done to its end, whether its sender waits for it or not.
+    """
+
+    def load_middleware(self, is_async: bool = False) -> None:
+        self._view_middleware: list[Any] = []
+        self._template_response_middleware: list[Any] = []
+        self._exception_middleware: list[Any] = []
+        # Django's own name, which its types do not tell.
+        respond = convert_exception_to_response(self._get_response_async)  # type: ignore[attr-defined]
+        self._middleware_chain = convert_exception_to_response(count_refused_hosts(respond))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body = await whole_body(receive)
+        if body is None:
+            return
+        set_script_prefix(get_script_prefix(scope))
+        request, refused = self.create_request(scope, body)
+        response: Any = refused if request is None else await self.get_response_async(request)
+        response.headers.setdefault("Content-Length", str(len(response.content)))
+        await self.send_response(response, send)
+
+
+async def whole_body(receive: Receive) -> io.BytesIO | None:
+    """Return what was sent, of which no more is kept than is refused for its size; None: the sender is gone."""
+    body = io.BytesIO()
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        body.write(message.get("body", b"")[: MAX_BYTES + 1 - body.tell()])
+        if not message.get("more_body", False):
+            body.seek(0)
+            return body
+
+
+def with_short_way(whole: Application) -> Application:
+    """Return an application that takes webhooks the short way, and everything else to Django as a whole."""
+    webhooks = WebhookHandler()
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> Any:
+        short = scope["path"].startswith(WEBHOOKS)
+        await (webhooks if short else whole)(scope, receive, send)
+
+    return application

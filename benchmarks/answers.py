@@ -1,4 +1,4 @@
-"""Measures what an answer costs beside a bare Django view with one INSERT, on all servers and databases."""
+"""Measures what an answer costs beside a bare Django view, on all servers and databases."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ LEAST_RATE, MOST_P99, MOST_BURST = 0.5, 3.0, 1000.0
 
 @dataclass
 class Match:
-    """Ours and the bare view on one server and one database; reports of the rounds that were used."""
+    """Ours and the bare view on a server and a database; reports of the rounds that count."""
 
     server: str
     database: str
@@ -89,7 +89,7 @@ class Match:
                 return
 
     def ratio(self, figure: Callable[[Report], float]) -> float | None:
-        """Return how many times as much ours has of a figure as the bare view: a median of rounds."""
+        """Return a figure of ours as a multiple of the bare view's: the median of the rounds."""
         found = [figure(each["ours"]) / figure(each["bare"]) for each in self.rounds]
         return median(found) if found else None
 

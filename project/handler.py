@@ -22,7 +22,7 @@ WEBHOOKS = "/webhooks/"
 
 
 class WebhookHandler(ASGIHandler):
-    """Django for Vonage's requests: routes, views, errors and their log; as middleware the hosts' check.
+    """Django for Vonage's requests: routes, views, errors and their log, and the hosts' check.
 
     Nothing is told of the beginning and the end of a request: that closes the connections of a thread
     that has none, in a new thread each time. A webhook is done to its end, whether its sender waits for
@@ -49,7 +49,7 @@ class WebhookHandler(ASGIHandler):
 
 
 async def whole_body(receive: Receive) -> io.BytesIO | None:
-    """Return what was sent, but no more than shows that it is too large; None: the sender is gone."""
+    """Return what was sent, or as much as shows that it is too large; None: nobody waits."""
     body = io.BytesIO()
     while True:
         message = await receive()
@@ -62,7 +62,7 @@ async def whole_body(receive: Receive) -> io.BytesIO | None:
 
 
 def with_short_way(whole: Application) -> Application:
-    """Return an application that takes webhooks the short way, and all else to Django as a whole."""
+    """Return an application that takes webhooks the short way, and all else the whole."""
     webhooks = WebhookHandler()
 
     async def application(scope: Scope, receive: Receive, send: Send) -> Any:

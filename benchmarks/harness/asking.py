@@ -1,4 +1,4 @@
-"""Knows how to ask for answers, from a process of its own: a plan as JSON in, a report as JSON out."""
+"""Knows how to ask for answers, from a process of its own: JSON in, JSON out."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ OPEN_SECONDS, ANSWER_SECONDS = 20.0, 30.0
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """``connections`` that ask one after the other for ``seconds``, after ``discard`` unmeasured ones.
+    """``connections`` that ask again and again for ``seconds``, after ``discard`` unmeasured ones.
 
     With 0 seconds each asks once, all at the same moment. ``most`` is how many requests are made
     ready beforehand.

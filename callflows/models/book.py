@@ -87,7 +87,7 @@ class StoredBook:
         return [(f"SELECT {take}(k) FROM unnest(%s::bigint[]) AS k", [keys])]
 
     def _anybody(self, uuid: str, room: str) -> bool:
-        """Whether a leg with this uuid is known, or anybody in the room; asked once, by who is new."""
+        """Whether a leg with this uuid, or anybody in the room, is known; asked once."""
         self.new = False
         *_, there = ask([*self._take(), _THERE.statement(uuid, room)], free=(Call, Leg, TimelineEntry))
         return bool(there)

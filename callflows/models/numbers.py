@@ -31,7 +31,7 @@ def check_ncco(document: Any) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Entrance:
-    """What a caller dialled, as far as an answer needs it: a number, or an application itself, by ids.
+    """What a caller dialled, as far as an answer needs it: a number, or an application itself.
 
     ``live`` is the newest version of its flow, and ``published`` since when.
     """

@@ -21,7 +21,7 @@ _TEXTS = (models.CharField, models.TextField)
 
 
 def insert(row: models.Model) -> None:
-    """Write a new row down as ``save(force_insert=True)`` does, without signals. It may have to wait."""
+    """Write a new row down, as ``save`` does but without signals. It may have to wait."""
     if not _waits(row):
         _insert(row, None)
     row._state.adding, row._state.db = False, DEFAULT_DB_ALIAS
@@ -63,7 +63,7 @@ def _statement(row: models.Model, on_conflict: OnConflict | None) -> tuple[State
 
 
 def _value(field: models.Field[Any, Any], value: Any, database: BaseDatabaseWrapper) -> Any:
-    """Return a value as the database wants it; two thirds of all are texts, to which nothing is done."""
+    """Return a value as the database wants it; to texts, two thirds of all, nothing is done."""
     if value is None or (type(value) is str and type(field) in _TEXTS):
         return value
     return field.get_db_prep_save(value, connection=database)
@@ -73,8 +73,8 @@ def _value(field: models.Field[Any, Any], value: Any, database: BaseDatabaseWrap
 def _insert_sql(
     model: type[models.Model], vendor: str, keyed: bool, on_conflict: OnConflict | None
 ) -> tuple[str, Sequence[models.Field[Any, Any]], bool]:
-    """Return the statement that adds a row, with its key or without, the fields whose values it takes, and
-    whether it tells the new key.
+    """Return the statement that adds a row, with its key or without, the fields whose values it
+    takes, and whether it tells the new key.
     """
     made = [] if keyed else list(model._meta.db_returning_fields)
     fields = [each for each in model._meta.local_concrete_fields if not (each.generated or each in made)]
@@ -88,7 +88,7 @@ def _insert_sql(
 
 @dataclass(frozen=True)
 class Question:
-    """A query of which only the texts differ each time: ``make`` returns its ``values_list`` for marks.
+    """A query of which only the texts differ: ``make`` returns its ``values_list`` for marks.
 
     Its rows are the tuples that the query set itself would yield.
     """

@@ -1,7 +1,7 @@
-"""Knows what PostgreSQL is told in one message: questions that belong together, and rows that can wait.
+"""Knows what PostgreSQL is told in one message: several questions, and rows that can wait.
 
-A round trip takes 80 microseconds of processor, whatever is done in it. SQLite has none: there all is
-done at once.
+A round trip takes 80 microseconds of processor, whatever is done in it. SQLite has none: there
+all is done at once.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def _rows(cursor: Any) -> list[Row]:
 
 @dataclass
 class Waiting:
-    """Rows that are written before anything else is asked, or at the end; ``keys`` are free ones."""
+    """Rows that are written before anything else is done, or at the end; ``keys`` are free."""
 
     keys: dict[type[models.Model], int] = field(default_factory=dict)
     statements: list[Statement] = field(default_factory=list)
@@ -81,7 +81,7 @@ def together() -> Iterator[None]:
 
 
 def ask(statements: Sequence[Statement], free: Collection[type[models.Model]]) -> list[list[Row]]:
-    """Return the rows of each statement; where rows may wait, get a ``free`` key of these tables too."""
+    """Return the rows of each statement; get ``free`` keys of tables too, where rows may wait."""
     mine = waiting()
     if mine is None:
         return run(statements)

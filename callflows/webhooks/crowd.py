@@ -15,7 +15,7 @@ _SURELY = 2
 
 @dataclass
 class Crowd:
-    """Answers that wait or are being made; ``each`` is the mean of the seconds from one done to the next.
+    """Answers that wait or are being made; ``each`` is the mean of seconds from one to the next.
 
     The last line of defence: the clock answers whoever waits too long as well, but only then.
     """

@@ -1,4 +1,4 @@
-"""Knows that what is kept ready for answers is never older than the database, whoever changed that."""
+"""Knows that what is kept ready for answers is never older than the database."""
 
 from __future__ import annotations
 

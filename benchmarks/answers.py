@@ -1,4 +1,4 @@
-"""Measures what an answer costs beside a bare Django view with one INSERT: on each server and each database."""
+"""Measures what an answer costs beside a bare Django view, on all servers and databases."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ MOST_A_SECOND = 3000
 SERVERS, DATABASES = ("daphne", "uvicorn"), ("sqlite", "postgres")
 # How the bare view may be written.
 WAYS = ("async", "sync")
-# The least part of the bare view's answers a second, the most of its p99, the most milliseconds for 200 at once.
+# The least of the bare view's answers a second, the most of its p99, the most ms for 200 at once.
 LEAST_RATE, MOST_P99, MOST_BURST = 0.5, 3.0, 1000.0
 
 
 @dataclass
 class Match:
-    """Ours and the bare view on one server and one database; reports by round, of those that were used."""
+    """Ours and the bare view on a server and a database; reports of the rounds that count."""
 
     server: str
     database: str
@@ -68,7 +68,7 @@ class Match:
                 who: stack.enter_context(started(self.site, f"{self.server}-{who}", command, core, False))
                 for who, command in self.commands().items()
             }
-            # Nobody can tell beforehand which way of a view is the quicker one: the rival is who wins here.
+            # Nobody can tell beforehand which way is the quicker one: the rival is who wins here.
             tried = {way: self.ask(servers[way], way, CONNECTIONS, TRIAL_SECONDS).rate for way in WAYS}
             bare = max(tried, key=lambda way: tried[way])
             for _ in range(rounds):
@@ -89,7 +89,7 @@ class Match:
                 return
 
     def ratio(self, figure: Callable[[Report], float]) -> float | None:
-        """Return how many times as much ours has of a figure as the bare view: the median of the rounds."""
+        """Return a figure of ours as a multiple of the bare view's: the median of the rounds."""
         found = [figure(each["ours"]) / figure(each["bare"]) for each in self.rounds]
         return median(found) if found else None
 
@@ -140,7 +140,7 @@ def told(label: str, connections: int, report: Report) -> str:
 
 @contextmanager
 def site_of(database: str) -> Iterator[Site]:
-    """Make a site with the numbers on a database of its own; PostgreSQL has the generator's core."""
+    """Make a site with the numbers on a database of its own; PostgreSQL is on the other core."""
     secrets = {"SIGNATURE_SECRETS": f"{KEY}:{SECRET}"}
     with ExitStack() as stack:
         if database == "postgres":

@@ -42,7 +42,7 @@ class Threads:
     def start(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
         """Begin ``work`` in a thread; the result must not be cancelled, only left alone.
 
-        What ``run`` does more, for context variables and for who cancels it, takes half as long as an answer's thread.
+        What ``run`` does more, for context variables and for who cancels it, costs as much as a query.
         """
         one = partial(_with_own, partial(work, *args, **kwargs))
         return asyncio.get_running_loop().run_in_executor(self._pool, one)

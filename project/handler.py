@@ -1,4 +1,4 @@
-"""Knows the short way of webhooks: without what pages need, sessions, forms and redirects, which cost as much again."""
+"""Knows the short way of webhooks: without sessions, forms and redirects, which only pages need."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ WEBHOOKS = "/webhooks/"
 
 
 class WebhookHandler(ASGIHandler):
-    """Django for requests of Vonage's: routes, views, errors and their log; of the middleware only the hosts' check.
+    """Django for Vonage's requests: routes, views, errors and their log, and the hosts' check.
 
-    Nothing is told of the beginning and the end of a request: that closes the connections of a thread that has
-    none, in a new thread each time. A webhook is done to its end, whether its sender waits for it or not.
+    Nothing is told of the beginning and the end of a request: that closes the connections of a thread
+    that has none, in a new thread each time. A webhook is done to its end, whether its sender waits for
+    it or not.
     """
 
     def load_middleware(self, is_async: bool = False) -> None:
@@ -48,7 +49,7 @@ class WebhookHandler(ASGIHandler):
 
 
 async def whole_body(receive: Receive) -> io.BytesIO | None:
-    """Return what was sent, of which no more is kept than is refused for its size; None: the sender is gone."""
+    """Return what was sent, or as much as shows that it is too large; None: nobody waits."""
     body = io.BytesIO()
     while True:
         message = await receive()
@@ -61,7 +62,7 @@ async def whole_body(receive: Receive) -> io.BytesIO | None:
 
 
 def with_short_way(whole: Application) -> Application:
-    """Return an application that takes webhooks the short way, and everything else to Django as a whole."""
+    """Return an application that takes webhooks the short way, and all else the whole."""
     webhooks = WebhookHandler()
 
     async def application(scope: Scope, receive: Receive, send: Send) -> Any:

@@ -1,4 +1,4 @@
-"""Knows how to ask for answers, from a process of its own: a plan as JSON in, what came of it as JSON out."""
+"""Knows how to ask for answers, from a process of its own: JSON in, JSON out."""
 
 from __future__ import annotations
 
@@ -30,9 +30,10 @@ OPEN_SECONDS, ANSWER_SECONDS = 20.0, 30.0
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """``connections`` that ask one after the other for ``seconds``, of which the first ``discard`` are not measured.
+    """``connections`` that ask again and again for ``seconds``, after ``discard`` unmeasured ones.
 
-    With 0 seconds each asks once, all at the same moment. ``most`` is how many requests are made ready beforehand.
+    With 0 seconds each asks once, all at the same moment. ``most`` is how many requests are made
+    ready beforehand.
     """
 
     port: int
@@ -47,8 +48,8 @@ class Plan:
 class Report:
     """What came of it: latencies in milliseconds, shares as parts of one core.
 
-    ``wrong`` are answers without the caller's own number in them: the safe NCCO among others. ``load_core_share`` is
-    what anybody took of the generator's core, the database too.
+    ``wrong`` are answers without the caller's own number in them: the safe NCCO among others.
+    ``load_core_share`` is what anybody took of the generator's core, the database too.
     """
 
     answers: int
@@ -83,7 +84,7 @@ def _encoded(data: bytes) -> bytes:
 
 
 def request(number: int, port: int) -> tuple[bytes, bytes]:
-    """Return the caller of a new call, whom the answer must name, and the signed webhook that asks for it."""
+    """Return a new caller, whom the answer must name, and the signed webhook that asks for it."""
     caller = f"1555010{number:07}"
     asked = {
         "from": caller,
@@ -103,7 +104,7 @@ def request(number: int, port: int) -> tuple[bytes, bytes]:
 
 @dataclass
 class Asked:
-    """What all connections share: the requests that are left, and what was measured from ``measured_from`` on."""
+    """What all connections share: the requests that are left, and what was measured."""
 
     requests: Iterator[tuple[bytes, bytes]]
     measured_from: float = 0.0

@@ -1,6 +1,7 @@
-"""Knows the least that a Django project does to keep what came: one view with one INSERT, for comparison.
+"""Knows the least that a Django project does to keep what came: one view with one INSERT.
 
-``python -m benchmarks.harness.plain SERVER WAY PORT``; DATABASE_URL names the database, PLAIN_ROWS the SQLite file.
+``python -m benchmarks.harness.plain SERVER WAY PORT``; DATABASE_URL names the database, PLAIN_ROWS the
+file of SQLite.
 """
 
 from __future__ import annotations

@@ -73,7 +73,7 @@ class Site:
 
 @contextmanager
 def new_site(most_calls: int, **more: str) -> Iterator[Site]:
-    """Make a site in a temporary folder; none of this machine's settings of ours count in it, but ``more``."""
+    """Make a site in a temporary folder; of settings of ours none but ``more`` count in it."""
     with tempfile.TemporaryDirectory(prefix="callflows-bench-") as folder:
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         ours = {"DATA_DIR": folder, "MAX_LINES": str(most_calls + 10), "LOG_LEVEL": "WARNING"}

@@ -29,7 +29,7 @@ _CALL = (*_PROGRESS, *_PARTIES, "news")
 _OF_EVENTS = (TimelineEntry.Kind.EVENT, TimelineEntry.Kind.PROBLEM)
 
 
-# Whether anybody has a uuid, or is or was in a room: each of three indexes is asked, and rows of none are read.
+# Whether anybody has a uuid, or is or was in a room: three indexes are asked, and no rows are read.
 _THERE = Question(
     lambda uuid, room: (
         Leg.objects.filter(uuid=uuid)
@@ -55,8 +55,8 @@ class StoredBook:
     ``needed`` names what no other webhook may touch meanwhile: legs, rooms, calls. It outlives the transaction, so that
     one that was overtaken takes all of it at once, in an order in which nobody waits for each other.
 
-    ``new`` is whether most who ask for a leg ask for the first time: whether anybody is there is asked first then,
-    and PostgreSQL is told with it who must not be touched meanwhile.
+    ``new`` is whether most who ask for a leg ask for the first time: whether anybody is there is asked
+    first then, and PostgreSQL is told with it who must not be touched meanwhile.
     """
 
     def __init__(self, now: datetime, needed: set[str], new: bool = False) -> None:
@@ -77,8 +77,9 @@ class StoredBook:
                     raise Overtaken("another worker is at work on the same call")
 
     def _take(self) -> list[Statement]:
-        """Return what takes hold of what is needed and not held yet; nothing when that is all, or on SQLite."""
-        missing, take = self.needed - self._held, "pg_try_advisory_xact_lock" if self._held else "pg_advisory_xact_lock"
+        """Return what takes hold of what is needed and not held yet; nothing on SQLite."""
+        missing = self.needed - self._held
+        take = "pg_try_advisory_xact_lock" if self._held else "pg_advisory_xact_lock"
         self._held |= missing
         if not missing or connection.vendor != "postgresql":
             return []
@@ -86,7 +87,7 @@ class StoredBook:
         return [(f"SELECT {take}(k) FROM unnest(%s::bigint[]) AS k", [keys])]
 
     def _anybody(self, uuid: str, room: str) -> bool:
-        """Whether a leg with this uuid is known, or anybody in the room; asked once, by whoever is most likely new."""
+        """Whether a leg with this uuid, or anybody in the room, is known; asked once."""
         self.new = False
         *_, there = ask([*self._take(), _THERE.statement(uuid, room)], free=(Call, Leg, TimelineEntry))
         return bool(there)

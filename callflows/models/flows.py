@@ -291,7 +291,7 @@ class FlowVersionQuerySet(models.QuerySet["FlowVersion"]):
         return self.filter(flow_id=flow_id, published__lte=at).order_by("-number")
 
     def ready(self, pk: int, published: datetime) -> core.Version | None:
-        """Return a version ready to be served, from memory: it never changes. None when it is not there any more."""
+        """Return a version ready to be served, from memory: it never changes. None: it is gone."""
         try:
             return _ready(pk, published)
         except FlowVersion.DoesNotExist:
@@ -322,7 +322,7 @@ class FlowVersion(models.Model):
 
 @lru_cache(maxsize=1000)
 def _ready(pk: int, published: datetime) -> core.Version:
-    """The time is a part of its name: a database that was put back from a backup gives a key away again."""
+    """The time is a part of its name: a database put back from a backup gives a key away again."""
     return FlowVersion.objects.only("flow_id", "document").get(pk=pk, published=published).as_core()
 
 

@@ -31,7 +31,7 @@ def check_ncco(document: Any) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Entrance:
-    """What a caller dialled, as far as an answer needs it: a number, or an application itself; ids where not a name.
+    """What a caller dialled, as far as an answer needs it: a number, or an application itself.
 
     ``live`` is the newest version of its flow, and ``published`` since when.
     """
@@ -65,7 +65,7 @@ class ApplicationQuerySet(models.QuerySet["Application"]):
         return found
 
     def answering(self, application_id: str) -> Entrance | None:
-        """Return where callers enter who come without a number: at the named one, or at the only one there is."""
+        """Return where callers without a number enter: at the named one, or at the only one."""
         named = self.filter(application_id=application_id) if application_id else self
         found = list(named.values_list(*_APPLICATION)[:2])
         if len(found) != 1:
@@ -113,7 +113,7 @@ class Application(models.Model):
 
 class PhoneNumberQuerySet(models.QuerySet["PhoneNumber"]):
     def dialled(self, digits: str) -> Entrance | None:
-        """Return where callers of a number enter, as it is now, in one query of what is needed and no more."""
+        """Return where callers of a number enter, as it is now, in one query of what is needed."""
         return _entrance(_DIALLED.ask(digits))
 
     def of_call(self, call: int) -> Entrance | None:
@@ -169,4 +169,8 @@ class PhoneNumber(models.Model):
         return Entrance("the number", self.pk, self.application_id, self.flow_id, flow, **facts)
 
 
-_DIALLED = Question(lambda digits: PhoneNumber.objects.filter(digits=digits).order_by().values_list(*_NUMBER)[:1])
+def _dialled(digits: str) -> models.QuerySet[PhoneNumber, Any]:
+    return PhoneNumber.objects.filter(digits=digits).order_by().values_list(*_NUMBER)[:1]
+
+
+_DIALLED = Question(_dialled)

@@ -1,4 +1,4 @@
-"""Knows SQL that Django builds once, from the models themselves, and that is then executed with other values.
+"""Knows SQL that Django builds once, from the models, and that is then executed with other values.
 
 Django takes longer to build the statements of an answer than both databases take to execute them.
 """
@@ -23,7 +23,7 @@ _TEXTS = (models.CharField, models.TextField)
 
 
 def insert(row: models.Model) -> None:
-    """Write a new row down, as ``save(force_insert=True)`` does, but that no signal is sent. It may have to wait."""
+    """Write a new row down, as ``save`` does but without signals. It may have to wait."""
     if not _waits(row):
         _insert(row, None)
     row._state.adding, row._state.db = False, DEFAULT_DB_ALIAS
@@ -49,7 +49,8 @@ def _waits(row: models.Model) -> bool:
 
 def _insert(row: models.Model, on_conflict: OnConflict | None) -> int:
     (sql, values), returns = _statement(row, on_conflict)
-    with transaction.mark_for_rollback_on_error(DEFAULT_DB_ALIAS), connections[DEFAULT_DB_ALIAS].cursor() as cursor:
+    database = connections[DEFAULT_DB_ALIAS]
+    with transaction.mark_for_rollback_on_error(database.alias), database.cursor() as cursor:
         cursor.execute(sql, values)
         if returns:
             (row.pk,) = cursor.fetchone()
@@ -65,7 +66,7 @@ def _statement(row: models.Model, on_conflict: OnConflict | None) -> tuple[State
 
 
 def _value(field: models.Field[Any, Any], value: Any, database: BaseDatabaseWrapper) -> Any:
-    """Return a value as the database wants it; what nothing is done to, two thirds of all, is not asked about."""
+    """Return a value as the database wants it; to texts, two thirds of all, nothing is done."""
     if value is None or (type(value) is str and type(field) in _TEXTS):
         return value
     if type(value) is DbNow:
@@ -79,9 +80,9 @@ def _value(field: models.Field[Any, Any], value: Any, database: BaseDatabaseWrap
 def _insert_sql(
     model: type[models.Model], vendor: str, keyed: bool, clocks: frozenset[str], on_conflict: OnConflict | None
 ) -> tuple[str, Sequence[models.Field[Any, Any]], bool]:
-    """Return the statement that adds a row, with its key or without, and the fields whose values it takes.
-
-    And whether it tells the new key. The fields named by ``clocks`` get the database's time.
+    """Return the statement that adds a row, with its key or without, the fields whose values it
+    takes, and whether it tells the new key. The fields
+    named by ``clocks`` get the database's time.
     """
     made = [] if keyed else list(model._meta.db_returning_fields)
     fields = [each for each in model._meta.local_concrete_fields if not (each.generated or each in made)]
@@ -95,7 +96,7 @@ def _insert_sql(
 
 @dataclass(frozen=True)
 class Question:
-    """A query of which only the texts differ each time: ``make`` gets a mark for each, and returns its ``values_list``.
+    """A query of which only the texts differ: ``make`` returns its ``values_list`` for marks.
 
     Its rows are the tuples that the query set itself would yield.
     """

@@ -1,6 +1,7 @@
-"""Knows what PostgreSQL is told in one message: questions whose answers are wanted together, and rows that can wait.
+"""Knows what PostgreSQL is told in one message: several questions, and rows that can wait.
 
-A round trip takes 80 microseconds of processor, whatever is done in it. SQLite has none: all is done at once there.
+A round trip takes 80 microseconds of processor, whatever is done in it. SQLite has none: there
+all is done at once.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ Statement = tuple[str, Sequence[Any]]
 
 
 def run(statements: Sequence[Statement]) -> list[list[Row]]:
-    """Execute statements; return the rows of each. As the last of a transaction's, one that fails undoes all."""
+    """Execute statements in their order; return the rows of each."""
     database = connections[DEFAULT_DB_ALIAS]
     with database.cursor() as cursor:
         if database.vendor != "postgresql":
@@ -38,7 +39,7 @@ def _rows(cursor: Any) -> list[Row]:
 
 @dataclass
 class Waiting:
-    """Rows that are written with the next thing that anybody asks, or at the end; ``keys`` are free ones of tables."""
+    """Rows that are written before anything else is done, or at the end; ``keys`` are free."""
 
     keys: dict[type[models.Model], int] = field(default_factory=dict)
     statements: list[Statement] = field(default_factory=list)
@@ -80,7 +81,7 @@ def together() -> Iterator[None]:
 
 
 def ask(statements: Sequence[Statement], free: Collection[type[models.Model]]) -> list[list[Row]]:
-    """Return the rows of each statement; where rows may wait, with a free key of each of these tables for them."""
+    """Return the rows of each statement; get ``free`` keys of tables too, where rows may wait."""
     mine = waiting()
     if mine is None:
         return run(statements)
@@ -93,4 +94,5 @@ def ask(statements: Sequence[Statement], free: Collection[type[models.Model]]) -
 def _keys_sql(tables: tuple[type[models.Model], ...]) -> str:
     quote = connections[DEFAULT_DB_ALIAS].ops.quote_name
     named = [(quote(each._meta.db_table), each._meta.pk.column) for each in tables]
-    return "SELECT " + ", ".join(f"nextval(pg_get_serial_sequence('{table}', '{column}'))" for table, column in named)
+    keys = [f"nextval(pg_get_serial_sequence('{table}', '{key}'))" for table, key in named]
+    return f"SELECT {', '.join(keys)}"

@@ -120,7 +120,7 @@ def _bearer(authorization: str) -> str:
 
 
 def _unverified(token: str) -> tuple[dict[str, Any], bytes]:
-    """Return the claims before anything is known to be true, only to choose the secret, and the signature."""
+    """Return the claims, of which nothing is known to be true yet, and the signature."""
     try:
         parts = _JWS.decode_complete(token, options={"verify_signature": False})
         claims = json.loads(parts["payload"])

@@ -1,4 +1,4 @@
-"""Knows whether an answer would be in vain behind those that wait: in numbers, with the time as an argument."""
+"""Knows whether an answer would be in vain behind those that wait; the time is an argument."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from dataclasses import dataclass
 _ABOUT = 16
 # Fewer never are too many, however slow they are: the clock sees to these.
 _FEWEST = 32
-# While a crowd comes in, its first answers take longer than those to come: who is sent away would wait twice too long.
+# While a crowd comes in, its first answers take longer than the rest: only who would wait twice too
+# long is sent away.
 _SURELY = 2
 
 
 @dataclass
 class Crowd:
-    """Answers that wait or are being made; ``each`` is the mean of the seconds from one that is done to the next.
+    """Answers that wait or are being made; ``each`` is the mean of seconds from one to the next.
 
-    The last line of defence: the clock answers whoever waits too long, but only then, and work is done for nobody.
+    The last line of defence: the clock answers whoever waits too long as well, but only then.
     """
 
     waiting: int = 0

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 # Answers have threads of their own: events that wait for a database that is away must not keep a caller waiting.
-# SQLite has one writer: several would wait for each other there, asking again and again, and not in their order.
+# SQLite has one writer: several would wait for each other, asking again and again, in no order.
 ANSWERS = Threads("answer", 1 if connection.vendor == "sqlite" else 8)
 EVENTS = Threads("event", 8)
 _JOURNAL = Threads("keep", 1)
@@ -57,7 +57,7 @@ class Turn:
             return self._winner is who
 
     def begin(self) -> None:
-        """Called before any work: raises TooLate when it would be for nobody, after a long wait for a thread."""
+        """Called before any work: raises TooLate when it would be for nobody, after a long wait."""
         if self._winner is not None and self._winner != "work":
             raise TooLate
 

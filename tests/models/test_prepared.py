@@ -1,4 +1,4 @@
-"""Knows that rows written, and questions asked, with SQL that was built once are what Django itself makes of them."""
+"""Knows that rows and questions of SQL that was built once are what Django itself makes of them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ RAW = {"text": "Grüße, \"you\" & 'me'; %s {}", "list": [1, None, {"a": True}]}
 
 
 def rows() -> list[Callable[[], models.Model]]:
-    """Return what makes a row of each table that an answer writes to, with every kind of value in it."""
+    """Return what makes a row of each table that an answer writes to, with all kinds of values."""
     version = make_flow(ECHO, name="of rows").live
     call = Call.objects.create(uuid="of rows")
     leg = Leg.objects.create(call=call, uuid="of rows")
@@ -63,7 +63,7 @@ def executed() -> Iterator[list[Any]]:
 
 
 def compare() -> None:
-    """Fail where a row is not written as ``Model.save`` writes it: the same statement, the same values."""
+    """Fail where a row is not written as ``Model.save`` writes it: same statement, same values."""
     for make in rows():
         seen = []
         for write in (lambda row: row.save(force_insert=True), insert):
@@ -128,7 +128,7 @@ def broken_off(jti: str) -> None:
 
 
 def undo_all_when_one_fails() -> None:
-    """Fail unless an error of a row that waited undoes the others, and leaves nothing that waits."""
+    """Fail unless an error of a row that waited undoes the others, and nothing waits any more."""
     with pytest.raises(IntegrityError), transaction.atomic():
         same_twice("first")
     assert not SeenToken.objects.exists()
@@ -234,7 +234,7 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(answering, "StoredBook", lambda *given, new=False: StoredBook(*given))
 
 
-# What is made by chance, in addresses with and without their tokens, and in columns: there is one call and one leg.
+# What is made by chance, in addresses and in columns: there is one call and one leg.
 BY_CHANCE = re.compile(r"(?<=/socket/)[\w-]+(?:/[\w:.-]+)?|(?<=/events/)[\w:.-]+")
 KEYS = ("id", "call_id", "leg_id", "line_id", "nonce")
 

@@ -1,4 +1,4 @@
-"""Knows when so many wait for an answer that one more would wait in vain, and what that one gets."""
+"""Knows when so many wait for an answer that one more would wait in vain, and what it gets."""
 
 from __future__ import annotations
 

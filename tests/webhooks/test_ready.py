@@ -1,4 +1,4 @@
-"""Knows that what a process keeps ready for answers is never older than the database, whoever changed that and how."""
+"""Knows that what is kept ready for answers is never older than the database."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def elsewhere(work: Callable[[], Any]) -> None:
 
 
 def next_caller(client: Client, place: int = 2, **more: str) -> Any:
-    """Return what the next one is answered: the text of a talk, or the whole of another document."""
+    """Return what the next one is answered: the text of a talk, or the safe NCCO."""
     ncco = ask(client, uuid=f"caller{place}", conversation_uuid=f"CON-{place}", **more)
     return ncco if ncco == SAFE else ncco[0].get("text")
 

@@ -1,4 +1,4 @@
-"""Knows that webhooks go past what pages need, that everything else does not, and that errors are told all the same."""
+"""Knows that webhooks, and nothing else, go past what pages need, and that errors are told."""
 
 from __future__ import annotations
 

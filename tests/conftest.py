@@ -217,9 +217,9 @@ def on_postgres(
     services.drop_database(postgres, name)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
-    """The system's Chromium. For modules without async tests: its own loop runs in this thread as long as it does."""
+    """The system's Chromium. For folders without async tests: its own loop runs in this thread as long as it does."""
     path = os.environ.get("CHROMIUM", "/usr/bin/chromium")
     if not Path(path).exists():
         pytest.fail(f"no Chromium at {path}: apt-get install chromium, or set CHROMIUM to the path of one")

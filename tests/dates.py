@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -88,8 +89,10 @@ MOMENTS: dict[str, Callable[[], datetime]] = {
 }
 
 
-def really() -> time_machine.travel:
+def really() -> AbstractContextManager[object]:
     """Let a block see the machine's own time, for what goes by a clock that no test moves: OpenSSL's."""
+    if not time_machine.escape_hatch.is_travelling():
+        return nullcontext()
     return time_machine.travel(time_machine.escape_hatch.datetime.datetime.now(UTC))
 
 

@@ -77,8 +77,14 @@ def limits(item: pytest.Item) -> tuple[frozenset[str], str]:
 
 def mark(item: pytest.Item) -> None:
     """Mark a test with its kind."""
+    if item.path.parent == TESTS / "chaos":
+        item.add_marker("chaos")
+        item.add_marker("process")
     if WITH_PROCESSES & set(getattr(item, "fixturenames", ())):
         item.add_marker("process")
+    if "chromium" in getattr(item, "fixturenames", ()):
+        # All in one process: a start of Chromium costs as much as ten of its tests.
+        item.add_marker(pytest.mark.xdist_group("browser"))
     if not item.get_closest_marker("process") and is_core(item.path):
         item.add_marker("core")
 

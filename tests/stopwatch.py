@@ -23,8 +23,12 @@ class Stopwatch:
 
     def seconds(self) -> float:
         """Return how long it took so far. Ask often, where a process may end: what is gone tells nothing."""
-        now = self._look()
-        return time.monotonic() - self.begun - (now - self.before)
+        waited = self.kept_waiting()
+        return time.monotonic() - self.begun - waited
+
+    def kept_waiting(self) -> float:
+        """Return for how many seconds somebody was ready and had no core."""
+        return self._look() - self.before
 
     def _look(self) -> float:
         for task in tasks(self.processes):

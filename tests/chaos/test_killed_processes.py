@@ -6,16 +6,12 @@ import asyncio
 import random
 from dataclasses import dataclass
 
-import pytest
-
 from callflows.simulator.caller import Caller
 from callflows.simulator.result import Result
 from callflows.simulator.sound import sample_voice
 from tests.chaos import rounds
 from tests.placing import place
 from tests.services import Deployment, Process, rows, wait_until
-
-pytestmark = pytest.mark.chaos
 
 CALLER, VOICE = "447700900123", sample_voice(10.0)
 CALLS = 6

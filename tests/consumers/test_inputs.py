@@ -181,7 +181,7 @@ async def test_flood_of_messages_lets_another_call_through(echo: str, client: Cl
                     worst, last = max(worst, now - last), now
         # All of them at once are over a second's work here.
         assert worst < 0.3
-    assert (await figures())["unnoted"] > 19_000
+    assert (await figures())["unnoted"] > 10_000
     assert await TimelineEntry.objects.acount() < 150
 
 

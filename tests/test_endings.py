@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from unittest.mock import patch
 
@@ -19,10 +19,11 @@ from callflows.keeping import KEEPER, Keeper, NotNow
 from callflows.models import Call, Job, Line
 from callflows.sockets.line import Note
 from callflows.watch import WATCH
+from tests.dates import example
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-SAID = datetime(2026, 3, 2, 9, 15, 5, tzinfo=UTC)
+SAID = example(5)
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import os
 import stat
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,8 @@ import pytest
 
 from callflows.journal.files import SEGMENT_BYTES, Journal, JournalFull, Segment
 from callflows.journal.record import Record
+from tests.dates import EXAMPLE
 
-NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 NAMES = (f"{number:08d}" for number in count())
 
 
@@ -36,7 +35,7 @@ def journals(folder: Path) -> Iterator[list[Journal]]:
 
 def write(journal: Journal, *ids: int, text: str = "") -> None:
     for each in ids:
-        journal.append(Record(str(each), "event", NOON, {"text": text}), next(NAMES))
+        journal.append(Record(str(each), "event", EXAMPLE, {"text": text}), next(NAMES))
 
 
 def ids(segments: list[Segment]) -> list[int]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from callflows.journal.record import Damaged, Record, read
+from tests.dates import EXAMPLE
 
-NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
@@ -27,7 +27,7 @@ RECORDS = st.builds(
 
 
 def record(number: int) -> Record:
-    return Record(str(number), "event", NOON, {"text": f"line\n{number} \N{TELEPHONE RECEIVER}"})
+    return Record(str(number), "event", EXAMPLE, {"text": f"line\n{number} \N{TELEPHONE RECEIVER}"})
 
 
 @given(st.lists(RECORDS, max_size=4))
@@ -64,4 +64,4 @@ def test_line_with_other_members_is_damaged() -> None:
 
 
 def test_held_record_is_due_later() -> None:
-    assert Record("a", "event", NOON, {}, 15.0).due == NOON + timedelta(seconds=15)
+    assert Record("a", "event", EXAMPLE, {}, 15.0).due == EXAMPLE + timedelta(seconds=15)

@@ -6,7 +6,6 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import Any
 from unittest.mock import patch
 
@@ -23,11 +22,12 @@ from callflows.models.prepared import Question, insert, insert_unless_there
 from callflows.models.together import ask as ask_together
 from callflows.models.together import together
 from callflows.webhooks import answering
+from tests.dates import example
 from tests.make import ECHO, NUMBER, ROOM, UUID, ask, make_flow, make_number, talk
 from tests.services import Deployment
 from tests.signing import KEY, SECRET, bearer
 
-AT = datetime(2026, 3, 2, 9, 15, 5, 123456, tzinfo=UTC)
+AT = example(5.123456)
 RAW = {"text": "Grüße, \"you\" & 'me'; %s {}", "list": [1, None, {"a": True}]}
 
 

@@ -22,7 +22,7 @@ HEAD = """# Performance
 Written by `.venv/bin/python -m benchmarks --docs`, from one run on one machine; `make bench` measures yours. What each
 figure means, and how it is measured, stands in [benchmarks/README.md](../benchmarks/README.md). Compare ratios, not
 figures, between machines. What an echo costs, and what was tried to make it less:
-[decision 21](decisions/0021-one-short-way.md).
+[decision 16](decisions/0016-one-short-way.md).
 """
 
 

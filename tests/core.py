@@ -1,4 +1,4 @@
-"""Knows how the core is tested: every branch of ncco and payloads is taken by a chosen test, and all of it holds."""
+"""Knows how the core is tested: all of it holds, and, with `coverage`, each branch of ncco and payloads is taken."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def hold() -> int:
 
 
 def main() -> int:
-    return hold() or covered()
+    return covered() if sys.argv[1:] == ["coverage"] else hold()
 
 
 if __name__ == "__main__":

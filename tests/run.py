@@ -28,6 +28,7 @@ PRODUCTION = {
 CHECKS = {
     "mypy": ["-m", "mypy"],
     "core": ["-m", "tests.core"],
+    "coverage": ["-m", "tests.core", "coverage"],
     "ruff check": ["-m", "ruff", "check", "."],
     "ruff format": ["-m", "ruff", "format", "--check", "."],
     "djlint": ["-m", "djlint", "templates", "--lint", "--quiet"],

@@ -19,7 +19,6 @@ from django.conf import settings
 from django.core.cache import cache
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
-from playwright.sync_api import Browser, Page, sync_playwright
 from pytest_django import Settings
 
 from tests import dates, emptying, kinds, services
@@ -32,10 +31,6 @@ FOR_DJANGO = re.compile("_(dj|fail_for|live|template).*|django_.*|monkeypatch|re
 # One of tests/dates.py: every test begins then, as far as it can know.
 MOMENT = os.environ.get("MOMENT", "")
 HOME = tempfile.TemporaryDirectory(prefix="callflows-tests-")
-CHROMIUM_FLAGS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run "
-    "--disable-background-networking --disable-component-update --disable-sync"
-)
 
 
 def load_settings() -> None:
@@ -215,27 +210,3 @@ def on_postgres(
     yield deployment
     deployment.close()
     services.drop_database(postgres, name)
-
-
-@pytest.fixture(scope="package")
-def chromium() -> Iterator[Browser]:
-    """The system's Chromium. For folders without async tests: its own loop runs in this thread as long as it does."""
-    path = os.environ.get("CHROMIUM", "/usr/bin/chromium")
-    if not Path(path).exists():
-        pytest.fail(f"no Chromium at {path}: apt-get install chromium, or set CHROMIUM to the path of one")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS.split())
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def page(chromium: Browser) -> Iterator[Page]:
-    """A page in a fresh profile; the test fails when its console shows a problem, such as what the CSP refused."""
-    context = chromium.new_context()
-    page, problems = context.new_page(), list[str]()
-    page.on("console", lambda message: problems.append(message.text) if message.type in ("error", "warning") else None)
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    yield page
-    context.close()
-    assert not problems

@@ -39,7 +39,7 @@ CHECKS = {
 # Calls last as long as they last: three processes keep two cores busy while others wait for theirs to end.
 SPREAD = ["-n", "3", "--dist", "loadgroup"]
 # Each skipped test by its name, with its reason, and what costs most.
-TOLD = ["-rs", "--no-fold-skipped", "--durations=20"]
+TOLD = ["-rsfE", "--no-fold-skipped", "--durations=20"]
 # Two cores, two checks at a time: the long ones first.
 AT_ONCE = 2
 ON_PRODUCTION_SETTINGS = ("deploy", "static files")

@@ -94,16 +94,9 @@ def verify(authorization: str, material: Material, secrets: Mapping[str, Sequenc
     )
 
 
-class _Hmac(HMACAlgorithm):
-    """HS256 without PyJWT's warning of short secrets at each request: `manage.py check --deploy` tells it once."""
-
-    def check_key_length(self, key: bytes) -> None:
-        return None
-
-
 # No other algorithm is even known to it.
 _JWS = jwt.PyJWS(algorithms=[])
-_HS256 = _Hmac(_Hmac.SHA256)
+_HS256 = HMACAlgorithm(HMACAlgorithm.SHA256)
 _JWS.register_algorithm("HS256", _HS256)
 
 

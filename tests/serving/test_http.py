@@ -13,6 +13,8 @@ import pytest
 from tests.services import Deployment, Process, free_port, status
 from tests.tiny import FRAME, LARGE
 
+pytestmark = pytest.mark.process
+
 SERVERS = ("daphne", "uvicorn")
 
 

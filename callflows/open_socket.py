@@ -103,7 +103,7 @@ class OpenSocket:
         line = self.line
         try:
             line.hear_audio(frame)
-            if line.waiting and not (self.sending or self.left):
+            if line.outgoing and not (self.sending or self.left):
                 self._send()
         except Exception as error:
             self._fail(error)
@@ -150,7 +150,8 @@ class OpenSocket:
                 self.ready.set()
                 return
             way.send(each)
-        self._wake_sender()
+        if line.outgoing:
+            self._wake_sender()
 
     def _wake_sender(self) -> None:
         """Have it look again in time at what may not leave yet."""

@@ -91,8 +91,8 @@ class Line:
     # fmt: off
     __slots__ = (
         "_hearing", "_inbox", "_inbox_most", "_last", "_listening", "_news", "_next_frame", "_next_note", "_out",
-        "_reason", "_report_again", "_reported", "_size", "_sound", "_waiting", "clears", "clock", "figures", "fmt",
-        "headers", "lag", "notes", "on_audio", "recording", "settings", "wake",
+        "_reason", "_report_again", "_reported", "_size", "_sound", "_waiting", "clears", "clock", "due", "figures",
+        "fmt", "headers", "lag", "notes", "on_audio", "outgoing", "recording", "settings", "wake",
     )
     # fmt: on
 
@@ -125,7 +125,9 @@ class Line:
         self._sound = sound
         self._size = fmt.frame_bytes
         self._out = Outbox(fmt, lead, clock=self.clock, figures=self.figures, problem=self._sound_failed)
-        self._waiting = self._out.waiting
+        # What waits to be sent, and what may leave now: for the transport, which asks with each frame.
+        self.outgoing = self._waiting = self._out.waiting
+        self.due: Callable[[], list[Outgoing]] = self._out.due
         self._inbox: deque[Event] = deque()
         self._inbox_most = max(1, int(inbox_seconds * FRAMES_PER_SECOND))
         self._news = asyncio.Event()
@@ -332,10 +334,6 @@ class Line:
     def wait(self) -> float:
         """Return the seconds after which it is worth asking for ``due`` again."""
         return self._out.wait()
-
-    def due(self) -> list[Outgoing]:
-        """Return the messages that may leave now, in order: whole frames, marks and clear."""
-        return self._out.due()
 
 
 def _short(message: Mapping[str, Any]) -> dict[str, Any]:

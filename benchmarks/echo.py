@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import operator
 import os
 import platform
 import resource
@@ -27,6 +28,7 @@ from benchmarks.harness.staircase import Staircase, guess
 
 # One frame: an echo that comes later than the next frame would be heard as a gap.
 ADDED_MILLISECONDS = 20.0
+BOUNDS = {"least": operator.ge, "most": operator.le}
 # Beyond these the generator measures itself, or what else the machine does.
 GENERATOR_SHARE, GENERATOR_LATENESS = 0.9, 5.0
 # What others may take of the server's core; above it, a failure is not the server's own.
@@ -236,15 +238,9 @@ def aims(rivals: Sequence[Contender]) -> list[dict[str, Any]]:
         (f"uvicorn to Node, {p99}", late.get("uvicorn/node"), "most", 0.5),
     ]
     return [
-        {"name": name, "value": value, "unit": "times", bound: aim, "met": met(value, bound, aim)}
+        {"name": name, "value": value, "unit": "times", bound: aim, "met": value and BOUNDS[bound](value, aim)}
         for name, value, bound, aim in wanted
     ]
-
-
-def met(value: float | None, bound: str, aim: float) -> bool | None:
-    if value is None:
-        return None
-    return value >= aim if bound == "least" else value <= aim
 
 
 def tell(rivals: Sequence[Contender]) -> None:

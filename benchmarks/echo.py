@@ -238,7 +238,13 @@ def aims(rivals: Sequence[Contender]) -> list[dict[str, Any]]:
         (f"uvicorn to Node, {p99}", late.get("uvicorn/node"), "most", 0.5),
     ]
     return [
-        {"name": name, "value": value, "unit": "times", bound: aim, "met": value and BOUNDS[bound](value, aim)}
+        {
+            "name": name,
+            "value": value,
+            "unit": "times",
+            bound: aim,
+            "met": None if value is None else BOUNDS[bound](value, aim),
+        }
         for name, value, bound, aim in wanted
     ]
 

@@ -45,7 +45,7 @@ from callflows import load
 from callflows.admission import Admission, WrongAuthorization, admit, claim, load_sound
 from callflows.endings import keep_line, line_record
 from callflows.models import SocketRefused
-from callflows.open_socket import GOING_AWAY, REST, THREADS, OpenSocket
+from callflows.open_socket import GOING_AWAY, THREADS, OpenSocket
 from callflows.peer import Message, Peer, Receive, Send
 from callflows.refusing import TALLY
 from callflows.sockets.line import Line, Note
@@ -53,7 +53,7 @@ from callflows.sockets.registry import APPS
 from callflows.wire.connection import Connection
 from callflows.wire.events import Connected, Rubbish
 
-__all__ = ["GOING_AWAY", "OPEN", "REST", "THREADS", "AudioConsumer", "State"]
+__all__ = ["GOING_AWAY", "OPEN", "THREADS", "AudioConsumer", "State"]
 
 log = logging.getLogger(__name__)
 

@@ -91,7 +91,7 @@ class Line:
     # fmt: off
     __slots__ = (
         "_hearing", "_inbox", "_inbox_most", "_last", "_listening", "_news", "_next_frame", "_next_note", "_out",
-        "_reason", "_report_again", "_reported", "_size", "_sound", "_waiting", "clears", "clock", "due", "figures",
+        "_reason", "_report_again", "_reported", "_size", "_sound", "clears", "clock", "due", "figures",
         "fmt", "headers", "lag", "notes", "on_audio", "outgoing", "recording", "settings", "wake",
     )
     # fmt: on
@@ -126,7 +126,7 @@ class Line:
         self._size = fmt.frame_bytes
         self._out = Outbox(fmt, lead, clock=self.clock, figures=self.figures, problem=self._sound_failed)
         # What waits to be sent, and what may leave now: for the transport, which asks with each frame.
-        self.outgoing = self._waiting = self._out.waiting
+        self.outgoing = self._out.waiting
         self.due: Callable[[], list[Outgoing]] = self._out.due
         self._inbox: deque[Event] = deque()
         self._inbox_most = max(1, int(inbox_seconds * FRAMES_PER_SECOND))
@@ -161,9 +161,9 @@ class Line:
         another size, ends there; the timeline says so.
         """
         if isinstance(sound, bytes) and len(sound) == self._size:
-            self._waiting.append(sound)
+            self.outgoing.append(sound)
         else:
-            self._waiting.append(frames(sound, self.fmt) if isinstance(sound, (bytes, memoryview)) else iter(sound))
+            self.outgoing.append(frames(sound, self.fmt) if isinstance(sound, (bytes, memoryview)) else iter(sound))
         self._out.live = self._hearing
         if not self._hearing:
             self.wake()
@@ -329,7 +329,7 @@ class Line:
     @property
     def waiting(self) -> bool:
         """Whether something waits to be sent."""
-        return bool(self._waiting)
+        return bool(self.outgoing)
 
     def wait(self) -> float:
         """Return the seconds after which it is worth asking for ``due`` again."""

@@ -9,7 +9,7 @@ from unittest.mock import patch
 import pytest
 from django.test import Client
 
-from callflows import consumers, live, open_socket
+from callflows import live, open_socket
 from callflows.models import Line
 from tests.consumers.test_audio import frame, noted, path_of, socket
 from tests.rest_server import Reply, RestServer
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def hanging() -> Iterator[None]:
     """Every thread that waits for Vonage is stuck, and more work waits for each."""
     ending = threading.Event()
-    stuck = [consumers.REST.submit(lambda: ending.wait(30)) for _ in range(12)]
+    stuck = [open_socket.REST.submit(lambda: ending.wait(30)) for _ in range(12)]
     yield
     ending.set()
     for each in stuck:

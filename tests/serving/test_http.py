@@ -6,28 +6,13 @@ import asyncio
 import http.client
 import socket
 import time
-from collections.abc import Iterator
 
 import pytest
 
-from tests.services import Deployment, Process, free_port, status
+from tests.services import Process, status
 from tests.tiny import FRAME, LARGE
 
 pytestmark = pytest.mark.process
-
-SERVERS = ("daphne", "uvicorn")
-
-
-@pytest.fixture(scope="module", params=SERVERS)
-def process(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
-    deployment, port = Deployment(tmp_path_factory.mktemp("http")), free_port()
-    started = deployment.start(["-m", "tests.tiny", request.param, str(port)], {}, port)
-    started.wait_until_it_answers("/")
-    yield started
-    said = started.said()
-    deployment.close()
-    assert "Traceback" not in said
-    assert "ERROR" not in said
 
 
 def test_requests_share_a_connection(process: Process) -> None:

@@ -5,37 +5,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, ConnectionClosedError
 from websockets.frames import Opcode
 
-from tests.services import Deployment, Process, free_port
+from tests.services import Process
 from tests.serving.messages import UPGRADE, audio, client, cut
 
 pytestmark = pytest.mark.process
-
-SERVERS = ("daphne", "uvicorn")
 
 
 @pytest.fixture(params=("line", "short"), autouse=True)
 def name(request: pytest.FixtureRequest) -> str:
     """Where a socket echoes by ASGI alone, and where by the short way."""
     return str(request.param)
-
-
-@pytest.fixture(scope="module", params=SERVERS)
-def process(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
-    deployment, port = Deployment(tmp_path_factory.mktemp("servers")), free_port()
-    started = deployment.start(["-m", "tests.tiny", request.param, str(port)], {}, port)
-    started.wait_until_it_answers("/")
-    yield started
-    said = started.said()
-    deployment.close()
-    assert "Traceback" not in said
-    assert "ERROR" not in said
 
 
 def url(process: Process, name: str) -> str:

@@ -15,9 +15,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.echo import GENERATOR_SHARE, OTHERS_SHARE, allow_many_sockets, machine
+from benchmarks.echo import GENERATOR_SHARE, OTHERS_SHARE, machine
 from benchmarks.harness.asking import ANSWER_SECONDS, KEY, OPEN_SECONDS, SECRET, Plan, Report
-from benchmarks.harness.servers import BenchError, Cores, Server, Site, new_site, reported, started
+from benchmarks.harness.servers import BenchError, Cores, Server, Site, allow_many_sockets, new_site, reported, started
 
 CONNECTIONS, BURST, BURST_TRIES = 8, 200, 3
 ROUNDS, SECONDS, DISCARD_SECONDS, TRIAL_SECONDS = 3, 3.0, 1.0, 1.0

@@ -7,8 +7,6 @@ import json
 import operator
 import os
 import platform
-import resource
-import signal
 import sys
 import tempfile
 import time
@@ -23,7 +21,7 @@ from typing import Any
 
 from benchmarks.harness import native, node
 from benchmarks.harness.load import Report
-from benchmarks.harness.servers import BenchError, Cores, Server, Site, new_site, started
+from benchmarks.harness.servers import Cores, Server, Site, guarded, new_site, started
 from benchmarks.harness.staircase import Staircase, guess
 
 # One frame: an echo that comes later than the next frame would be heard as a gap.
@@ -296,12 +294,6 @@ def write(path: Path, about: dict[str, Any], rivals: Sequence[Contender]) -> Non
     print(f"\nAll figures: {path}")
 
 
-def allow_many_sockets() -> None:
-    """Let our processes open a socket for each call: the usual soft limit is 1,024 files."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 65_536) if hard > 0 else 65_536, hard))
-
-
 def arguments() -> argparse.Namespace:
     names = [each.name for each in contenders()]
     parser = argparse.ArgumentParser(description=__doc__, epilog="Latencies and lateness are in milliseconds.")
@@ -340,15 +332,7 @@ def run(chosen: argparse.Namespace) -> None:
 
 
 def main() -> int:
-    # Ended from outside, we still end what we started.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    allow_many_sockets()
-    try:
-        run(arguments())
-    except BenchError as error:
-        print(f"benchmarks.echo: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return guarded("echo", lambda: run(arguments()))
 
 
 if __name__ == "__main__":

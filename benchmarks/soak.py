@@ -7,7 +7,6 @@ import json
 import math
 import os
 import re
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -21,11 +20,11 @@ from pathlib import Path
 from statistics import linear_regression, mean
 from typing import Any
 
-from benchmarks.echo import allow_many_sockets, machine
+from benchmarks.echo import machine
 from benchmarks.harness.bursts import SILENT_SECONDS
 from benchmarks.harness.held import held
 from benchmarks.harness.mixed import KINDS
-from benchmarks.harness.servers import BASE_DIR, BenchError, Cores, Server, Site, kept_on, new_site, started
+from benchmarks.harness.servers import BASE_DIR, BenchError, Cores, Server, Site, guarded, kept_on, new_site, started
 from callflows.sockets.line import DROPS
 
 SAMPLE_SECONDS = 5.0
@@ -285,14 +284,7 @@ def arguments() -> argparse.Namespace:
 
 
 def main() -> int:
-    # Ended from outside, we still end what we started.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    allow_many_sockets()
-    try:
-        return run(arguments())
-    except BenchError as error:
-        print(f"benchmarks.soak: {error}", file=sys.stderr)
-        return 1
+    return guarded("soak", lambda: run(arguments()))
 
 
 if __name__ == "__main__":

@@ -8,19 +8,18 @@ import asyncio
 import json
 import random
 import re
-import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from benchmarks.echo import allow_many_sockets, machine
+from benchmarks.echo import machine
 from benchmarks.harness import rough
 from benchmarks.harness.held import Held, held
 from benchmarks.harness.island import Island, island
 from benchmarks.harness.rough import CUT_OFF, ENDINGS, FRAMES, HALF_OPEN, Manners, Peer, Where
-from benchmarks.harness.servers import BenchError, Cores, Server, Site, new_site, started
+from benchmarks.harness.servers import BenchError, Cores, Server, Site, guarded, new_site, started
 from benchmarks.soak import database
 
 SERVERS = ("daphne", "uvicorn")
@@ -334,14 +333,7 @@ def arguments() -> argparse.Namespace:
 
 
 def main() -> int:
-    # Ended from outside, we still end what we started.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    allow_many_sockets()
-    try:
-        return run(arguments())
-    except BenchError as error:
-        print(f"benchmarks.sockets_lost: {error}", file=sys.stderr)
-        return 1
+    return guarded("sockets_lost", lambda: run(arguments()))
 
 
 if __name__ == "__main__":

@@ -14,9 +14,9 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.echo import GENERATOR_LATENESS, GENERATOR_SHARE, OTHERS_SHARE, allow_many_sockets, machine
+from benchmarks.echo import GENERATOR_LATENESS, GENERATOR_SHARE, OTHERS_SHARE, machine
 from benchmarks.harness.scenes import Report, Scene
-from benchmarks.harness.servers import BenchError, Cores, Server, Site, new_site, reported
+from benchmarks.harness.servers import BenchError, Cores, Server, Site, allow_many_sockets, new_site, reported
 
 MOST_LINES = 400
 # The guard against an overloaded worker would refuse calls that are to be measured.

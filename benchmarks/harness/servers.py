@@ -5,6 +5,8 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import resource
+import signal
 import socket
 import subprocess
 import sys
@@ -31,6 +33,24 @@ ASKING, ASKS = 4, 3
 
 class BenchError(RuntimeError):
     """A measurement that could not be made: says why."""
+
+
+def allow_many_sockets() -> None:
+    """Let our processes open a socket for each call: the usual soft limit is 1,024 files."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 65_536) if hard > 0 else 65_536, hard))
+
+
+def guarded(name: str, work: Callable[[], int | None]) -> int:
+    """Do a measurement's work; return the exit code, 1 when it could not be measured, which is told."""
+    # Ended from outside, we still end what we started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    allow_many_sockets()
+    try:
+        return work() or 0
+    except BenchError as error:
+        print(f"benchmarks.{name}: {error}", file=sys.stderr)
+        return 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from callflows.audio.format import FRAME_SECONDS, FRAMES_PER_SECOND
 
@@ -39,7 +40,7 @@ class Pacer:
     monotonic clock.
     """
 
-    __slots__ = ("_drift", "_empty", "_unanswered", "_unsure_since", "_unsure_until", "lead", "total")
+    __slots__ = ("_drift", "_empty", "_unanswered", "_unsure_since", "_unsure_until", "heard", "lead", "total")
 
     def __init__(self, lead: int = DEFAULT_LEAD) -> None:
         if not 1 <= lead <= MAX_LEAD:
@@ -54,6 +55,13 @@ class Pacer:
         self._unsure_since = -math.inf
         self._unanswered = False
         self._drift = _Drift()
+        # Called with the moment at which one frame came in. No method of its own: 50 calls a second are spared.
+        self.heard: Callable[[float], None] = self._drift.heard
+
+    @property
+    def came(self) -> int:
+        """How many frames came in since the beginning."""
+        return self._drift.count
 
     def unplayed(self, now: float) -> float:
         """Return how many frames wait at Vonage, the one being played included."""
@@ -124,10 +132,6 @@ class Pacer:
         self._empty = self._unsure_until = -math.inf
         self._unanswered = False
 
-    def heard(self, now: float) -> None:
-        """Count one incoming frame: they come at 50 a second of Vonage's clock, which is not quite ours."""
-        self._drift.heard(now)
-
     def _clock(self, now: float) -> float:
         """Return the moment at Vonage; while we do not know that it plays, the one at which it began to hold sound."""
         theirs = self._drift.theirs(now)
@@ -142,11 +146,11 @@ class _Drift:
     minute) would add up, and after ten of them the second of sound that we count on would be gone.
     """
 
-    __slots__ = ("_count", "_even", "_late", "_latest", "_least", "_seconds", "_start", "offset")
+    __slots__ = ("_even", "_late", "_latest", "_least", "_seconds", "_start", "count", "offset")
 
     def __init__(self) -> None:
         self._start = math.nan
-        self._count = 0
+        self.count = 0
         self._least = math.inf
         self._latest = 0.0
         # How late the least late frame is while both clocks show the same.
@@ -166,19 +170,20 @@ class _Drift:
         return max(0.0, self._latest - self._even + self.offset) if self._even < math.inf else 0.0
 
     def heard(self, now: float) -> None:
-        if not self._count:
+        """Count one incoming frame: they come at 50 a second of Vonage's clock, which is not quite ours."""
+        if not self.count:
             self._start = now
-        late = self._latest = now - self._start - self._count * FRAME_SECONDS
+        late = self._latest = now - self._start - self.count * FRAME_SECONDS
         if late < self._least:
             self._least = late
-        self._count += 1
-        if self._count % FRAMES_PER_SECOND == 0:
+        self.count += 1
+        if self.count % FRAMES_PER_SECOND == 0:
             self._follow(self._least)
             self._least = math.inf
 
     def _follow(self, least: float) -> None:
         """Take the least lateness of one second."""
-        if self._count <= _SETTLING * FRAMES_PER_SECOND:
+        if self.count <= _SETTLING * FRAMES_PER_SECOND:
             self._even = min(self._even, least)
             return
         shift = self._even - least - self.offset

@@ -8,6 +8,7 @@ import io
 import re
 import shutil
 import subprocess
+import threading
 from functools import cache
 
 import numpy as np
@@ -40,6 +41,8 @@ class _Library:
         if self._rate <= 0:
             raise OSError("eSpeak NG does not start")
         self._pieces: list[bytes] = []
+        # The library keeps what it speaks in variables of its own: two threads in it at once would end the process.
+        self._one_at_a_time = threading.Lock()
         # Kept, or it would be freed while the library still calls it.
         self._callback = _Callback(self._take)
         self._espeak.espeak_SetSynthCallback(self._callback)
@@ -50,12 +53,14 @@ class _Library:
         return 0
 
     def speak(self, text: str) -> Voice:
-        self._pieces.clear()
         data = text.encode() + b"\0"
-        self._espeak.espeak_SetVoiceByName(b"en")
-        self._espeak.espeak_Synth(data, ctypes.c_size_t(len(data)), 0, 1, 0, _UTF8, None, None)
-        self._espeak.espeak_Synchronize()
-        wave = np.divide(samples(b"".join(self._pieces)), FULL_SCALE, dtype=np.float32)
+        with self._one_at_a_time:
+            self._pieces.clear()
+            self._espeak.espeak_SetVoiceByName(b"en")
+            self._espeak.espeak_Synth(data, ctypes.c_size_t(len(data)), 0, 1, 0, _UTF8, None, None)
+            self._espeak.espeak_Synchronize()
+            heard = b"".join(self._pieces)
+        wave = np.divide(samples(heard), FULL_SCALE, dtype=np.float32)
         return Voice.of(wave, self._rate)
 
 

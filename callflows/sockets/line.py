@@ -90,8 +90,8 @@ class Line:
     # With 600 calls a frame waits for memory more than for the processor: slots take a fifth of its time away.
     # fmt: off
     __slots__ = (
-        "_hearing", "_inbox", "_inbox_most", "_last", "_listening", "_news", "_next_frame", "_next_note", "_out",
-        "_reason", "_report_again", "_reported", "_size", "_sound", "clears", "clock", "due", "figures",
+        "_counted", "_hearing", "_inbox", "_inbox_most", "_last", "_listening", "_news", "_next_frame", "_next_note", "_out",
+        "_reason", "_report_again", "_reported", "_size", "_sound", "clears", "clock", "due",
         "fmt", "headers", "lag", "notes", "on_audio", "outgoing", "recording", "settings", "wake",
     )
     # fmt: on
@@ -113,7 +113,7 @@ class Line:
         self.headers = headers or {}
         self.settings = settings or {}
         self.recording = recording
-        self.figures: Counter[str] = Counter()
+        self._counted: Counter[str] = Counter()
         self.notes: list[Note] = []
         self.on_audio: Callable[[bytes], object] | None = None
         self.wake: Callable[[], object] = lambda: None
@@ -124,7 +124,7 @@ class Line:
         self.lag = lag
         self._sound = sound
         self._size = fmt.frame_bytes
-        self._out = Outbox(fmt, lead, clock=self.clock, figures=self.figures, problem=self._sound_failed)
+        self._out = Outbox(fmt, lead, clock=self.clock, problem=self._sound_failed)
         # What waits to be sent, and what may leave now: for the transport, which asks with each frame.
         self.outgoing = self._out.waiting
         self.due: Callable[[], list[Outgoing]] = self._out.due
@@ -142,6 +142,14 @@ class Line:
     @property
     def pacer(self) -> Pacer:
         return self._out.pacer
+
+    @property
+    def figures(self) -> Counter[str]:
+        """What was counted so far. The frames that were heard and sent are the pacer's: each is counted once."""
+        for name, frames in (("frames_in", self.pacer.came), ("frames_out", self.pacer.total)):
+            if frames:
+                self._counted[name] = frames
+        return self._counted
 
     @property
     def tracks(self) -> TwoTracks | None:
@@ -191,7 +199,7 @@ class Line:
         if len(self.notes) < MOST_NOTES:
             self.notes.append(Note(kind, text, name, data))
         else:
-            self.figures["unnoted"] += 1
+            self._counted["unnoted"] += 1
 
     def events(self) -> Events:
         """Iterate over what comes in, in order: keys also from before, frames from now on.
@@ -235,9 +243,8 @@ class Line:
         """Take in one whole frame. The hot path: 50 times a second."""
         now = self.clock()
         if self._is_flood(now):
-            self.figures["flood"] += 1
+            self._counted["flood"] += 1
             return
-        self.figures["frames_in"] += 1
         out = self._out
         out.pacer.heard(now)
         if out.tracks is not None:
@@ -275,7 +282,7 @@ class Line:
             case Unknown(name, message):
                 self._tell(Note("socket", f"Unknown message {name}", name[:50], {"message": _short(message)}))
             case Rubbish(reason):
-                self.figures["bad"] += 1
+                self._counted["bad"] += 1
                 self._reason = reason
         self._arrive(event)
 
@@ -284,7 +291,7 @@ class Line:
         now = self.clock()
         due = max(self._next_note, now - NOTES_AT_ONCE) + 1
         if due > now or len(self.notes) >= MOST_NOTES:
-            self.figures["unnoted"] += 1
+            self._counted["unnoted"] += 1
         else:
             self._next_note = due
             self.notes.append(note)
@@ -292,7 +299,7 @@ class Line:
     def _arrive(self, event: Event) -> None:
         if len(self._inbox) >= self._inbox_most:
             self._inbox.popleft()
-            self.figures["dropped_in"] += 1
+            self._counted["dropped_in"] += 1
         self._inbox.append(event)
         self._news.set()
 
@@ -302,8 +309,8 @@ class Line:
         ``dropped_out`` is how many frames the transport dropped so far, because Vonage did not read them.
         """
         now = self.clock()
-        self.figures["dropped_out"] = dropped_out
-        news = {each: self.figures[each] - self._reported[each] for each in DROPS}
+        self._counted["dropped_out"] = dropped_out
+        news = {each: self._counted[each] - self._reported[each] for each in DROPS}
         if not any(news.values()) or (now < self._report_again and not final):
             return
         self._report_again = now + REPORT_SECONDS
@@ -312,7 +319,7 @@ class Line:
                 why = {"reason": self._reason} if name == "bad" and self._reason else {}
                 # Past the limit of waiting notes: that notes were lost has to be told.
                 self.notes.append(Note("problem", DROPS[name].format(count), name, {"count": count, **why}))
-            self._reported[name] = self.figures[name]
+            self._reported[name] = self._counted[name]
 
     def _sound_failed(self, text: str) -> None:
         self.note("problem", text, "sound")

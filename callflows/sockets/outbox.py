@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -56,7 +56,6 @@ class Outbox:
         "_clearing",
         "_clears",
         "_clock",
-        "_figures",
         "_held_until",
         "_marks",
         "_numbers",
@@ -76,7 +75,6 @@ class Outbox:
         lead: int,
         *,
         clock: Callable[[], float],
-        figures: Counter[str],
         problem: Callable[[str], object],
     ) -> None:
         self.pacer = Pacer(lead)
@@ -86,7 +84,6 @@ class Outbox:
         self.waiting: deque[bytes | Sound | Mark | str] = deque()
         self._size = fmt.frame_bytes
         self._clock = clock
-        self._figures = figures
         self._problem = problem
         self._held_until = 0.0
         # Whether `cleared` would mean all that we sent: one that comes after new audio left says nothing of that.
@@ -192,7 +189,6 @@ class Outbox:
             self.tracks.played(frame, self.pacer.unplayed(now), now)
         self.pacer.sent(1, now)
         self._clearing = False
-        self._figures["frames_out"] += 1
         return frame if isinstance(frame, bytes) else bytes(frame)
 
     def _next(self, sound: Sound) -> bytes | memoryview | None:

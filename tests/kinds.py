@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 TESTS = Path(__file__).resolve().parent
 # What is true by thinking alone: no process, no database, no server. `make test-core` runs it.
@@ -24,6 +25,8 @@ NOT_CORE = {
 }
 # Who asks for one of these has processes of its own.
 WITH_PROCESSES = {"on_sqlite", "on_postgres", "demo_home", "demo_database", "chromium"}
+# Where tests wait for their processes more than they compute.
+SINGLY = {"tests", "tests/chaos", "tests/serving"}
 STARTS = {"subprocess.Popen", "os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.system"}
 OPENS = {"sqlite3.connect", "socket.connect", "socket.bind"}
 
@@ -82,9 +85,6 @@ def mark(item: pytest.Item) -> None:
         item.add_marker("process")
     if WITH_PROCESSES & set(getattr(item, "fixturenames", ())):
         item.add_marker("process")
-    if "chromium" in getattr(item, "fixturenames", ()):
-        # All in one process: a start of Chromium costs as much as ten of its tests.
-        item.add_marker(pytest.mark.xdist_group("browser"))
     if not item.get_closest_marker("process") and is_core(item.path):
         item.add_marker("core")
 
@@ -92,3 +92,23 @@ def mark(item: pytest.Item) -> None:
 def is_core(path: Path) -> bool:
     place = path.relative_to(TESTS) if path.is_relative_to(TESTS) else path
     return place.parts[0] in CORE and os.fspath(place) not in NOT_CORE
+
+
+class Spread(LoadScopeScheduling):
+    """Gives each process of tests a whole file at a time; where tests start processes of their own, one test.
+
+    All browser tests are one: a start of Chromium costs as much as ten of them. xdist's own way to say so, its mark
+    ``xdist_group``, is lost with pytest 9.2.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = Path(nodeid.partition("::")[0])
+        folder = os.fspath(file.parent)
+        if folder == "tests/browser":
+            return folder
+        return nodeid if folder in SINGLY else os.fspath(file)
+
+
+def longest_first(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest in one piece: a process that did it last would keep the others waiting."""
+    items.sort(key=lambda item: not {"chromium", "chaos"} & {*item.keywords, *getattr(item, "fixturenames", ())})

@@ -37,7 +37,7 @@ CHECKS = {
     "static files": ["manage.py", "collectstatic", "--no-input", "--verbosity", "0"],
 }
 # Calls last as long as they last: three processes keep two cores busy while others wait for theirs to end.
-SPREAD = ["-n", "3", "--dist", "loadgroup"]
+SPREAD = ["-n", "3", "--dist", "loadscope", "--no-loadscope-reorder"]
 # Each skipped test by its name, with its reason, and what costs most.
 TOLD = ["-rsfE", "--no-fold-skipped", "--durations=20"]
 # Two cores, two checks at a time: the long ones first.

@@ -90,8 +90,8 @@ class Line:
     # With 600 calls a frame waits for memory more than for the processor: slots take a fifth of its time away.
     # fmt: off
     __slots__ = (
-        "_counted", "_hearing", "_inbox", "_inbox_most", "_last", "_listening", "_news", "_next_frame", "_next_note", "_out",
-        "_reason", "_report_again", "_reported", "_size", "_sound", "clears", "clock", "due",
+        "_counted", "_hearing", "_inbox", "_inbox_most", "_last", "_listening", "_news", "_next_frame",
+        "_next_note", "_out", "_reason", "_report_again", "_reported", "_size", "_sound", "clears", "clock", "due",
         "fmt", "headers", "lag", "notes", "on_audio", "outgoing", "recording", "settings", "wake",
     )
     # fmt: on
@@ -146,9 +146,9 @@ class Line:
     @property
     def figures(self) -> Counter[str]:
         """What was counted so far. The frames that were heard and sent are the pacer's: each is counted once."""
-        for name, frames in (("frames_in", self.pacer.came), ("frames_out", self.pacer.total)):
-            if frames:
-                self._counted[name] = frames
+        for name, count in (("frames_in", self.pacer.came), ("frames_out", self.pacer.total)):
+            if count:
+                self._counted[name] = count
         return self._counted
 
     @property

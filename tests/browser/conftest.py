@@ -8,17 +8,18 @@ import shutil
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from tests.dates import stamp
 from tests.services import Deployment
 
 ROOM, LEG = "CON-1c9e6f30-5a7b-4d28-9e40-2f8b6a1d7c53", "4f1d0c9b7a6e4a2f8c3b5d7e9f012345"
 PASSWORD = "a pass phrase for tests"
+FITS = "() => document.documentElement.scrollWidth <= document.documentElement.clientWidth"
 CHROMIUM_FLAGS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run "
     "--disable-background-networking --disable-component-update --disable-sync"
@@ -37,19 +38,26 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture
-def page(chromium: Browser) -> Iterator[Page]:
-    """A page in a fresh profile; the test fails when its console shows a problem, such as what the CSP refused."""
-    context = chromium.new_context()
+@contextmanager
+def new_page(context: BrowserContext) -> Iterator[Page]:
+    """Open a page; fail when its console shows a problem, such as what the CSP refused."""
     page, problems = context.new_page(), list[str]()
     page.on("console", lambda message: problems.append(message.text) if message.type in ("error", "warning") else None)
     page.on("pageerror", lambda error: problems.append(str(error)))
     yield page
-    context.close()
+    for each in context.pages:
+        each.close()
     assert not problems
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
+def page(chromium: Browser) -> Iterator[Page]:
+    """A page in a fresh profile."""
+    with closing(chromium.new_context()) as context, new_page(context) as page:
+        yield page
+
+
+@pytest.fixture(scope="package")
 def site(demo_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of a server of our own, with the demo's content and one call."""
     deployment = with_operator(demo_home, tmp_path_factory.mktemp("site"))
@@ -82,28 +90,32 @@ def place_call(url: str) -> None:
             assert response.status in (200, 204)
 
 
-@pytest.fixture(scope="module")
-def cookies(site: str, chromium: Browser) -> Any:
-    return cookies_of(site, chromium)
-
-
-def cookies_of(site: str, chromium: Browser) -> Any:
-    """Return what a browser keeps that has logged in: once, for its password takes seconds to check."""
-    context = chromium.new_context()
+def log_in(context: BrowserContext, site: str) -> BrowserContext:
+    """Log the operator in, with what a profile keeps of that: the password takes half a second to check."""
     page = context.new_page()
     page.goto(f"{site}/admin/")
     page.get_by_label("Username").fill("operator")
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Log in").click()
     page.wait_for_url(f"{site}/admin/")
-    kept = context.cookies()
-    context.close()
-    return kept
+    page.close()
+    return context
+
+
+@pytest.fixture(scope="package")
+def at_site(site: str, chromium: Browser) -> Iterator[BrowserContext]:
+    """A profile in which the operator is logged in at ``site``: what pages share is loaded once."""
+    with closing(chromium.new_context()) as context:
+        yield log_in(context, site)
 
 
 @pytest.fixture
-def operator(site: str, cookies: Any, page: Page) -> Page:
-    """A browser at the admin's first page, logged in."""
-    page.context.add_cookies(cookies)
-    page.goto(f"{site}/admin/")
-    return page
+def operator(at_site: BrowserContext) -> Iterator[Page]:
+    """A new page of the operator's, who is logged in."""
+    with new_page(at_site) as page:
+        yield page
+
+
+def fits(page: Page) -> bool:
+    """Whether nothing on the page that has come is wider than the window."""
+    return bool(page.locator("body").evaluate(FITS))

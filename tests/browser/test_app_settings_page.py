@@ -5,6 +5,7 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.conftest import fits
 from tests.browser.test_flow_page import add_step, new_flow, press, row, said
 
 
@@ -57,8 +58,9 @@ def test_settings_fit_the_window_and_stand_below_their_app(
     page.emulate_media(color_scheme=scheme)
     page.goto(f"{site}/admin/callflows/callflow/")
     page.get_by_role("link", name="Menu in the socket", exact=True).click()
-    assert not page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
     step = row(page, 0)
+    expect(step).to_be_visible()
+    assert fits(page)
     keys, outcome = (step.get_by_label(f"Choices, 1: {each}").bounding_box() for each in ("keys", "outcome"))
     assert keys is not None
     assert outcome is not None

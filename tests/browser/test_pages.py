@@ -10,6 +10,8 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Page
 
+from tests.browser.conftest import fits
+
 MODELS = ("application", "audioprompt", "call", "callflow", "headerset", "job", "phonenumber", "recording", "refusal")
 EDITED = ("application", "audioprompt", "callflow", "headerset", "phonenumber")
 Scheme = Literal["dark", "light"]
@@ -45,7 +47,7 @@ def test_no_page_is_wider_than_the_window_or_troubles_the_console(operator: Page
             each.locator("summary").click()
         for width, scheme in seen_in:
             show(operator, width, scheme)
-            if operator.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"):
+            if not fits(operator):
                 wide.append((address, width, scheme))
     assert not wide
 
@@ -59,7 +61,7 @@ def test_login_page_is_quiet_too(page: Page, site: str) -> None:
     page.set_viewport_size({"width": 390, "height": 900})
     page.goto(f"{site}/admin/")
     assert page.title() == "Log in | Callflows"
-    assert not page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
+    assert fits(page)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

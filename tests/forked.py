@@ -1,0 +1,156 @@
+"""Knows how our processes begin quickly: forked from one that has imported what all of them import.
+
+A process of manage.py takes 1.3 s of processor before it does anything, and the tests start some 250: 1 s of that are
+imports of other people's packages and of our pure core, which read no settings. They are done once, here, for each
+process of tests; all else begins in the forked process as in any other. The demo, the soak, the chaos rounds' callers
+and the benchmarks start theirs anew.
+
+Run as ``python -m tests.forked`` it takes one line of JSON for each process, and answers with its number.
+"""
+
+from __future__ import annotations
+
+import atexit
+import faulthandler
+import functools
+import gc
+import importlib
+import json
+import os
+import runpy
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+# What needs settings, or chooses an event loop for the process, is not among them.
+IMPORTED = (
+    *("asyncio", "concurrent.futures.thread", "http.cookies", "logging.config", "sqlite3", "uuid"),
+    *("asgiref.server", "autobahn.websocket.protocol", "channels.db", "channels.layers", "channels_redis.core"),
+    *("csp.middleware", "dj_database_url", "django.contrib.admin", "django.contrib.auth.hashers"),
+    *("django.core.handlers.asgi", "django.core.management.commands.check", "django.db.backends.sqlite3.base"),
+    *("django.template.loader_tags", "django.test.signals", "django_stubs_ext", "httpx2", "jwt", "numpy"),
+    *("psycopg", "pydantic", "pydantic_settings", "redis.asyncio", "soundfile", "soxr", "sqlparse"),
+    *("twisted.internet.ssl", "twisted.web.http", "uvloop", "websockets", "whitenoise.middleware", "yaml"),
+    *("callflows.audio.files", "callflows.ncco.check", "callflows.payloads.events", "callflows.wire.connection"),
+)
+HERE = hasattr(os, "pidfd_open")
+
+
+def parent() -> tuple[list[str], bool]:
+    """Fork a process for each request; return in each of them with its arguments, and whether they name a module."""
+    for name in IMPORTED:
+        importlib.import_module(name)
+    if threading.active_count() > 1 or "twisted.internet.reactor" in sys.modules:
+        raise AssertionError("expected neither a thread nor an event loop before the first process")
+    gc.freeze()
+    for line in sys.stdin:
+        request = json.loads(line)
+        if "wait" in request:
+            reply = os.waitpid(request["wait"], os.WNOHANG)
+        elif child := os.fork():
+            reply = (child, 0)
+        else:
+            return become(request)
+        print(*reply, flush=True)
+    os._exit(0)
+
+
+def become(request: dict[str, Any]) -> tuple[list[str], bool]:
+    """Make this forked process what a started one is."""
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    time.tzset()
+    for target, path, how in (
+        (0, os.devnull, os.O_RDONLY),
+        (1, request["out"], os.O_WRONLY),
+        (2, request["error"], os.O_WRONLY),
+    ):
+        opened = os.open(path, how | os.O_APPEND)
+        os.dup2(opened, target)
+        os.close(opened)
+    faulthandler.enable()
+    name, *rest = request["arguments"]
+    as_module = name == "-m"
+    sys.argv = rest if as_module else [name, *rest]
+    return sys.argv, as_module
+
+
+class Forked(subprocess.Popen[bytes]):
+    """A forked process, with what tests use of ``subprocess.Popen``: its parent is asked how it ended."""
+
+    def __init__(self, arguments: Sequence[str], environment: dict[str, str], out: Path, error: Path) -> None:
+        sys.audit("subprocess.Popen", arguments[0], arguments, None, environment)
+        self.args, self.stdin, self.stdout, self.stderr = arguments, None, None, None
+        self.returncode: int | None = None
+        request = {"arguments": arguments, "environment": environment, "out": str(out), "error": str(error)}
+        self.pid = ask(request)[0]
+        self._ended = os.pidfd_open(self.pid)
+
+    def poll(self) -> int | None:
+        if self.returncode is None:
+            pid, status = ask({"wait": self.pid})
+            if pid:
+                self.returncode = os.waitstatus_to_exitcode(status)
+                os.close(self._ended)
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        if self.returncode is None:
+            waiting = select.poll()
+            waiting.register(self._ended, select.POLLIN)
+            waiting.poll(None if timeout is None else timeout * 1000)
+        if (code := self.poll()) is None:
+            raise subprocess.TimeoutExpired(self.args, timeout or 0.0)
+        return code
+
+    def send_signal(self, sig: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, sig)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def __del__(self) -> None:
+        """Unlike Popen's: the parent reaps it, whoever forgets it."""
+
+
+@functools.cache
+def _parent() -> subprocess.Popen[bytes]:
+    parent = subprocess.Popen(
+        [sys.executable, "-m", "tests.forked"], cwd=BASE_DIR, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    # Waited for, or nobody would count what they all took.
+    atexit.register(parent.communicate)
+    return parent
+
+
+_LOCK = threading.Lock()
+
+
+def ask(request: dict[str, Any]) -> tuple[int, int]:
+    with _LOCK:
+        parent = _parent()
+        assert parent.stdin
+        assert parent.stdout
+        parent.stdin.write(json.dumps(request).encode() + b"\n")
+        parent.stdin.flush()
+        first, second = parent.stdout.readline().split()
+        return int(first), int(second)
+
+
+if __name__ == "__main__":
+    arguments, as_module = parent()
+    if as_module:
+        runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)
+    else:
+        runpy.run_path(arguments[0], run_name="__main__")

@@ -21,7 +21,7 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from pytest_django import Settings
 
-from tests import dates, emptying, kinds, services
+from tests import dates, kinds, services, sparing
 
 if TYPE_CHECKING:
     from tests.rest_server import RestServer
@@ -131,8 +131,9 @@ def pytest_sessionstart() -> None:
     Django writes its content types and permissions anew after each test, and WhiteNoise looks at 133 files for each
     client: of the 0.18 s that a test of a webhook cost, the two took 0.11 s.
     """
-    emptying.instead_of_flushing()
-    emptying.static_files_once()
+    sparing.instead_of_flushing()
+    sparing.static_files_once()
+    sparing.pages_alone()
 
 
 @pytest.fixture(autouse=True)

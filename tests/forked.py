@@ -22,6 +22,7 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Sequence
@@ -67,14 +68,12 @@ def become(request: dict[str, Any]) -> tuple[list[str], bool]:
     os.environ.clear()
     os.environ.update(request["environment"])
     time.tzset()
-    for target, path, how in (
-        (0, os.devnull, os.O_RDONLY),
-        (1, request["out"], os.O_WRONLY),
-        (2, request["error"], os.O_WRONLY),
-    ):
-        opened = os.open(path, how | os.O_APPEND)
-        os.dup2(opened, target)
-        os.close(opened)
+    told = os.O_WRONLY | os.O_APPEND
+    opened = (request["input"], os.O_RDONLY), (request["out"], told), (request["error"], told)
+    for target, (path, how) in enumerate(opened):
+        file = os.open(path, how)
+        os.dup2(file, target)
+        os.close(file)
     faulthandler.enable()
     name, *rest = request["arguments"]
     as_module = name == "-m"
@@ -85,13 +84,21 @@ def become(request: dict[str, Any]) -> tuple[list[str], bool]:
 class Forked(subprocess.Popen[bytes]):
     """A forked process, with what tests use of ``subprocess.Popen``: its parent is asked how it ended."""
 
-    def __init__(self, arguments: Sequence[str], environment: dict[str, str], out: Path, error: Path) -> None:
+    def __init__(
+        self, arguments: Sequence[str], environment: dict[str, str], out: Path, error: Path, stdin: int
+    ) -> None:
         sys.audit("subprocess.Popen", arguments[0], arguments, None, environment)
         self.args, self.stdin, self.stdout, self.stderr = arguments, None, None, None
         self.returncode: int | None = None
         request = {"arguments": arguments, "environment": environment, "out": str(out), "error": str(error)}
-        self.pid = ask(request)[0]
-        self._ended = os.pidfd_open(self.pid)
+        with tempfile.TemporaryDirectory() as folder:
+            if piped := stdin == subprocess.PIPE:
+                os.mkfifo(pipe := os.path.join(folder, "stdin"))
+            self.pid = ask({**request, "input": pipe if piped else os.devnull})[0]
+            self._ended = os.pidfd_open(self.pid)
+            if piped:
+                # Waits until the process has opened its end.
+                self.stdin = os.fdopen(os.open(pipe, os.O_WRONLY), "wb")
 
     def poll(self) -> int | None:
         if self.returncode is None:

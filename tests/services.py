@@ -137,8 +137,8 @@ def begin(
     """Begin a process of ours: by a fork, where that can be done."""
     for path in (out, error):
         path.touch()
-    if forked.HERE and stdin == subprocess.DEVNULL:
-        return forked.Forked(command, environment, out, error)
+    if forked.HERE:
+        return forked.Forked(command, environment, out, error, stdin)
     with out.open("ab") as to, error.open("ab") as problems:
         return subprocess.Popen(
             [sys.executable, "-X", "faulthandler", *command],

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import secrets
 import time
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urlsplit
 
 import jwt
@@ -33,6 +35,15 @@ class VonageError(Exception):
         self.maybe = maybe
 
 
+@functools.lru_cache(maxsize=64)
+def read_key(private_key: str) -> Any:
+    """Read a private key (PEM), once: its primes are tested, which takes 50 ms of processor, 50 times a signature's.
+
+    Raises ValueError, TypeError or jwt.PyJWTError for what is none.
+    """
+    return jwt.get_algorithm_by_name("RS256").prepare_key(private_key)
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
     """One application as the API knows it; ``private_key`` is PEM text, empty where none is configured.
@@ -55,7 +66,8 @@ class Account:
         now = int(time.time())
         claims = {"application_id": self.application_id, "iat": now, "exp": now + TOKEN_SECONDS}
         try:
-            return jwt.encode({**claims, "jti": secrets.token_hex(16)}, self.private_key, algorithm="RS256")
+            key = read_key(self.private_key)
+            return jwt.encode({**claims, "jti": secrets.token_hex(16)}, key, algorithm="RS256")
         except (ValueError, TypeError, jwt.PyJWTError) as error:
             raise VonageError(f"the application's private key cannot be used: {error}") from None
 

@@ -144,7 +144,9 @@ def test_nothing_is_lost_while_the_database_is_away(way: Way, away: float, capsy
         stored = time.monotonic() - way.returned
         with capsys.disabled():
             print(table(way, away, callers, kept, found, stored))
-    assert not [mark for mark, times in found.items() if times > 1]
+    # A server may keep an answer, and be killed before it is told: asked again, the next one keeps it as well.
+    untold = Counter(each.mark for each in callers.answers for reply in each.replies if not reply.status)
+    assert not [mark for mark, times in found.items() if times > 1 + untold[mark]]
     assert first_right(callers.answers, way.returned) < RETURN_SECONDS + callers.lateness
     assert slowest(callers.answers) < ANSWER_SECONDS + callers.lateness
     assert not [each for each in callers.answers if each.replies[-1].status != 200]

@@ -20,6 +20,7 @@ from callflows.simulator.platform import Kind, NotPossible
 from callflows.simulator.rest.api import Api
 from callflows.simulator.rest.keys import new_pair
 from callflows.simulator.rest.messages import Reply, Request
+from callflows.vonage.account import read_key
 from tests import dates
 
 APPLICATION = "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee"
@@ -139,7 +140,7 @@ class World:
         now = int((BEGAN + timedelta(seconds=self.now)).timestamp())
         found = {"application_id": APPLICATION, "iat": now, "exp": now + 60, "jti": "one", **claims}
         kept = {name: value for name, value in found.items() if value is not None}
-        return jwt.encode(kept, key or pair()[0], algorithm="RS256")
+        return jwt.encode(kept, read_key(key or pair()[0]), algorithm="RS256")
 
     def manage(self, method: str, target: str, body: object = None, **headers: str) -> Reply:
         """Ask the Applications or Numbers API as the account: ``body`` as JSON, or as it is when it is bytes."""

@@ -27,6 +27,7 @@ from callflows.simulator.knobs import Knobs
 from callflows.simulator.party import Behaviour
 from callflows.simulator.platform import Platform
 from callflows.simulator.rest.fake import Fake
+from callflows.vonage.account import read_key
 from tests.simulator.rest_world import pair
 
 APPLICATION = "78d335fa-323d-4114-9c3d-d6f0d48968cf"
@@ -273,7 +274,7 @@ def bearer(key: str = "", **claims: Any) -> str:
     """Return a token as section 6.8 says."""
     now = int(time.time())
     usual = {"application_id": APPLICATION, "iat": now, "exp": now + 900, "jti": str(uuid.uuid4())}
-    return "Bearer " + jwt.encode({**usual, **claims}, key or pair()[0], algorithm="RS256")
+    return "Bearer " + jwt.encode({**usual, **claims}, read_key(key or pair()[0]), algorithm="RS256")
 
 
 def checked(authorization: str, secret: str = SECRET) -> dict[str, Any]:

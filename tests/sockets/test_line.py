@@ -108,8 +108,8 @@ async def test_prompt_of_three_minutes_plays_whole() -> None:
 async def test_endless_sound_is_read_only_as_it_is_played() -> None:
     far, read = Far(lead=5), itertools.count(1)
     far.line.play(A for _ in read)
-    await far.run(600)
-    assert 30_000 <= next(read) <= 30_010
+    await far.run(120)
+    assert 6_000 <= next(read) <= 6_010
     assert far.platform.lost == 0
 
 

@@ -42,6 +42,7 @@ async def test_generated_sound_of_hours_never_breaks_off_nor_runs_ahead_at_const
     assert network.platform.played == pytest.approx(seconds * 50 * (1 + ppm / 1e6) - 23, abs=3)
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("phase", PHASES)
 @pytest.mark.parametrize("ppm", [200, -200])
 @pytest.mark.parametrize("delay", [0.0, 0.01, 0.06])
@@ -50,7 +51,7 @@ async def test_call_that_begins_while_vonage_does_not_read_is_never_ahead_of_the
 ) -> None:
     network = Network(ppm=ppm, stall=STALL, phase=phase, delay=delay)
     network.line.play(endless())
-    network.run(60)
+    network.run(lasting(25, 300))
     assert (network.platform.lost, network.remote.deepest) == (0, 50)
 
 

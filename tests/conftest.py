@@ -134,6 +134,7 @@ def pytest_sessionstart() -> None:
     sparing.instead_of_flushing()
     sparing.static_files_once()
     sparing.pages_alone()
+    sparing.short_tracebacks()
 
 
 @pytest.fixture(autouse=True)

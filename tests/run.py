@@ -1,4 +1,4 @@
-"""Knows all that `make test` does: what it needs, the checks, then the tests, and in the last lines what went wrong."""
+"""Knows all that `make test` does: what it needs, the tests, the checks beside them, and in the last lines what failed."""
 
 from __future__ import annotations
 
@@ -40,8 +40,6 @@ CHECKS = {
 SPREAD = ["-n", "3", "--dist", "loadscope", "--no-loadscope-reorder"]
 # Each skipped test by its name, with its reason, and what costs most.
 TOLD = ["-rsfE", "--no-fold-skipped", "--durations=20"]
-# Two cores, two checks at a time: the long ones first.
-AT_ONCE = 2
 ON_PRODUCTION_SETTINGS = ("deploy", "static files")
 NOT_FOR_CHECKS = ("ADMIN_PASSWORD", "PORT", "MOMENT")
 
@@ -51,18 +49,17 @@ def environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
-def check(name: str, folder: str, moment: str) -> bool:
-    """Run one check in a data folder of its own; print its output only when it failed."""
+def check(name: str, folder: str, moment: str) -> tuple[bool, str]:
+    """Run one check in a data folder of its own; return whether it passed, and what to tell of it."""
     begun = time.monotonic()
     machine = {each: value for each, value in environment().items() if each not in (*PRODUCTION, *NOT_FOR_CHECKS)}
     variables = {**machine, "DATA_DIR": folder, **particular(name, moment)}
     done = subprocess.run(
         [PYTHON, *CHECKS[name]], cwd=ROOT, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
     )
-    print(f"{name:13} {'ok' if done.returncode == 0 else 'FAILED'} {time.monotonic() - begun:5.1f} s", flush=True)
-    if done.returncode:
-        print(done.stdout.decode(errors="replace"), flush=True)
-    return done.returncode == 0
+    passed = done.returncode == 0
+    told = f"{name:13} {'ok' if passed else 'FAILED'} {time.monotonic() - begun:5.1f} s"
+    return passed, told if passed else f"{told}\n{done.stdout.decode(errors='replace')}"
 
 
 def particular(name: str, moment: str) -> Mapping[str, str]:
@@ -72,12 +69,10 @@ def particular(name: str, moment: str) -> Mapping[str, str]:
     return PRODUCTION if name in ON_PRODUCTION_SETTINGS else {}
 
 
-def check_all(moment: str) -> list[str]:
-    """Run all checks; return the names of those that failed."""
-    print(f"Checks, {AT_ONCE} at a time; the core's tests as if it were {moment} ...", flush=True)
-    with tempfile.TemporaryDirectory(prefix="callflows-checks-") as folder, ThreadPoolExecutor(AT_ONCE) as pool:
-        passed = pool.map(lambda name: check(name, os.path.join(folder, name.replace(" ", "-")), moment), CHECKS)
-        return [name for name, good in zip(CHECKS, passed, strict=True) if not good]
+def check_all(moment: str) -> dict[str, tuple[bool, str]]:
+    """Run all checks, one after the other."""
+    with tempfile.TemporaryDirectory(prefix="callflows-checks-") as folder:
+        return {name: check(name, os.path.join(folder, name.replace(" ", "-")), moment) for name in CHECKS}
 
 
 def see_to_chromium() -> bool:
@@ -111,10 +106,16 @@ def main() -> int:
     moment = os.environ.pop("MOMENT", "") or list(MOMENTS)[seed % len(MOMENTS)]
     print(f"Seed {seed}; the same again: SEED={seed} make test", flush=True)
     failed = [] if see_to_chromium() else ["chromium"]
-    failed += check_all(moment)
-    if failed:
-        print(f"\nFailed: {', '.join(failed)}. The tests run all the same.\n", flush=True)
-    tests, spent = test(seed), os.times()
+    print(f"Beside the tests: {', '.join(CHECKS)}; the core's tests as if it were {moment} ...", flush=True)
+    # Tests wait for their processes a quarter of their time; the checks compute.
+    with ThreadPoolExecutor(1) as beside:
+        checks = beside.submit(check_all, moment)
+        tests = test(seed)
+    print("Checks beside them:")
+    for name, (passed, told) in checks.result().items():
+        print(told, flush=True)
+        failed += [] if passed else [name]
+    spent = os.times()
     processor = spent.children_user + spent.children_system
     print(f"make test: {time.monotonic() - begun:.0f} s, {processor:.0f} s of processor; SEED={seed}, core at {moment}")
     if failed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio.constants
 from functools import cache
 from typing import Any
 
@@ -55,3 +56,8 @@ def pages_alone() -> None:
         return str(told(template, context) if is_page else template.nodelist.render(context))
 
     vars(test_utils)["instrumented_test_render"] = render
+
+
+def short_tracebacks() -> None:
+    """Let asyncio's debug mode keep 2 frames of where a callback came from, not 10: a quarter of an async test."""
+    asyncio.constants.DEBUG_STACK_DEPTH = 2  # type: ignore[misc]  # a constant, but for this

@@ -15,6 +15,7 @@ import httpx2
 from callflows.vonage.account import Account, VonageError
 from callflows.vonage.pace import MOST_SECONDS, Reserve, at_once, limit_of, wait_for_turn
 from callflows.vonage.reasons import not_reached, reason
+from callflows.vonage.tls import trusted
 
 # Seconds to connect, or between two pieces of an answer; and for a whole answer.
 SECONDS = 2.5
@@ -39,7 +40,7 @@ def kept_connections() -> httpx2.Client:
     with _lock:
         found = _kept.get(os.getpid())
         if found is None:
-            found = _kept[os.getpid()] = httpx2.Client(timeout=SECONDS, follow_redirects=False)
+            found = _kept[os.getpid()] = httpx2.Client(timeout=SECONDS, follow_redirects=False, verify=trusted())
         return found
 
 

@@ -6,6 +6,8 @@ import warnings
 
 import jwt
 
+from callflows.vonage.account import read_key
+
 _UNUSABLE = (ValueError, TypeError, AttributeError, jwt.PyJWTError)
 
 
@@ -15,7 +17,7 @@ def problem(private: str, public: str) -> str:
         # How long a key is was Vonage's choice.
         warnings.simplefilter("ignore")
         try:
-            token = jwt.encode({"iss": "callflows"}, private, algorithm="RS256")
+            token = jwt.encode({"iss": "callflows"}, read_key(private), algorithm="RS256")
         except _UNUSABLE as error:
             return f"is no private RSA key in PEM form: {type(error).__name__}"
         try:

@@ -14,6 +14,7 @@ import httpx2
 
 from callflows.vonage.account import VonageError
 from callflows.vonage.reasons import details, not_reached
+from callflows.vonage.tls import trusted
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +81,9 @@ class Sender:
         headers = {"Accept": "application/json"}
         try:
             # A redirect would take the API secret elsewhere.
-            with httpx2.Client(auth=auth, headers=headers, timeout=TIMEOUT, follow_redirects=False) as client:
+            with httpx2.Client(
+                auth=auth, headers=headers, timeout=TIMEOUT, follow_redirects=False, verify=trusted()
+            ) as client:
                 return client.request(method, self.base + path, **content)
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             sent = not isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.InvalidURL)

@@ -1,4 +1,4 @@
-"""Ten minutes of clicks in both directions, scripted on the fake's clock, and where they stand in the WAV."""
+"""Minutes of clicks in both directions, scripted on the fake's clock, and where they stand in the WAV."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ from callflows.audio.recording import TwoTracks
 from callflows.audio.wavfile import WavFile
 from callflows.wire.platform import Knobs
 from tests.audio.clicks import frame
+from tests.lasting import lasting
 from tests.sockets.network import FMT, Network
 
-SECONDS = 600.0
+SECONDS = lasting(345.0, 600.0)
 # The network hangs for 1 s, both ways, in the middle of a prompt.
 STALL = (299.9, 300.9)
 # What we say and when, in frames: a prompt of 30 s, pieces with an underrun between them, prompts that are
 # interrupted, one across the stall, and a long one to the end.
-SAID = {5.0: 1500, 60.013: 7, 60.5: 40, 60.9: 30, 100.0: 500, 180.007: 500, 280.0: 1500, 330.0: 13000}
+SAID = {5.0: 1500, 60.013: 7, 60.5: 40, 60.9: 30, 100.0: 500, 180.007: 500, 280.0: 1500, 330.0: lasting(600, 13000)}
 CLEARED = (104.321, 183.0, 300.6, 326.5)
 
 
@@ -51,7 +52,7 @@ class Shaky(Network):
 
 
 def record(network: Network, path: Path) -> dict[int, int]:
-    """Let the ten minutes pass and write them; return how many frames Vonage had sent when it played each click."""
+    """Let the minutes pass and write them; return how many frames Vonage had sent when it played each click."""
     numbers, played = itertools.count(1), dict[int, int]()
     line, platform = network.line, network.platform
     network.on_frame = lambda pcm: played.setdefault(int.from_bytes(pcm[:2], "little"), platform._said)
@@ -90,7 +91,7 @@ def clicks(path: Path) -> tuple[dict[int, int], dict[int, int]]:
         pytest.param(200, Knobs(clear_seconds=0.1), id="late"),
     ],
 )
-async def test_clicks_of_both_stand_within_20_ms_after_10_minutes(tmp_path: Path, ppm: int, knobs: Knobs) -> None:
+async def test_clicks_of_both_stand_within_20_ms_to_the_end(tmp_path: Path, ppm: int, knobs: Knobs) -> None:
     network = Shaky(ppm=ppm, knobs=knobs, voice=every_tenth())
     played = record(network, tmp_path / "call.wav")
     others, us = clicks(tmp_path / "call.wav")
@@ -101,6 +102,6 @@ async def test_clicks_of_both_stand_within_20_ms_after_10_minutes(tmp_path: Path
     # played between the two nobody tells us where they stand. All others are right.
     assert len(off) <= 5
     assert all(abs(place * FRAME_SECONDS - STALL[1]) < 0.2 for place in off)
-    assert len(us) > 15_000
+    assert len(us) > lasting(3_000, 15_000)
     # A frame at the very moment of a clear, or of the end, may be on either side.
     assert len(us.keys() ^ played.keys() - {0}) <= 2 * len(CLEARED)

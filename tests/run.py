@@ -1,4 +1,4 @@
-"""Knows all that `make test` does: what it needs, the tests, the checks beside them, and in the last lines what failed."""
+"""Knows all that `make test` does: the tests, the checks beside them, and in the last lines what failed."""
 
 from __future__ import annotations
 

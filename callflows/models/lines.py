@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import secrets
+from datetime import datetime, timedelta
 
 from django.core import signing
 from django.db import models
 
-from callflows.models.calls import Call, Leg
+from callflows.models.calls import Call, Leg, TimelineEntry
 from callflows.models.clock import db_now
 from callflows.models.cut import CutField
 from callflows.models.flows import FlowVersion
@@ -17,6 +18,8 @@ from callflows.ncco.flow import Place
 # How long the socket may come after the latest end of the actions before it; with no such end, two hours.
 TOKEN_SECONDS = 60
 UNBOUNDED_SECONDS = 7200
+# A living worker closes a line this long after its call's end at the latest: 30 s of silence, and all that ends it.
+LOST_SECONDS = 60
 _SALT = "callflows.line"
 
 
@@ -72,6 +75,23 @@ class LineQuerySet(models.QuerySet["Line"]):
         free = self.filter(pk=line.pk, used__isnull=True)
         return bool(free.update(used=db_now(), opened=db_now(), state=Line.State.OPEN, worker=worker))
 
+    def lose(self, line: Line) -> bool:
+        """Mark an open line as lost with its worker, and tell its call; False when it is not open any more."""
+        open_still = self.filter(pk=line.pk, state=Line.State.OPEN)
+        if not open_still.update(state=Line.State.LOST, closed=db_now()):
+            return False
+        line.call.note(TimelineEntry.Kind.PROBLEM, "The worker that held the socket was lost", line=line)
+        return True
+
+    def give_up(self, now: datetime) -> int:
+        """Mark the lines as lost whose calls are over, and whose workers did not live to close them.
+
+        Vonage tells of a socket that broke, but not when the whole call ended in that moment. Returns how many.
+        """
+        latest = now - timedelta(seconds=LOST_SECONDS)
+        over = self.filter(state=Line.State.OPEN, call__status=Call.Status.COMPLETED, call__news__lt=latest)
+        return sum(self.lose(line) for line in over.select_related("call"))
+
 
 class Line(models.Model):
     """One audio socket of a call, from the NCCO that names it until it closes."""
@@ -106,6 +126,8 @@ class Line(models.Model):
 
     class Meta:
         ordering = ("expires",)
+        # Few of all: looked through again and again.
+        indexes = (models.Index(fields=["call"], name="line_open", condition=models.Q(state="open")),)
 
     def __str__(self) -> str:
         return f"{self.app} {self.id}"

@@ -12,7 +12,6 @@ from django.db import transaction
 from django.utils import timezone
 
 from callflows.models import Call, FlowVersion, Job, Leg, Line, TimelineEntry
-from callflows.models.clock import db_now
 from callflows.ncco.flow import CONNECT_OUTCOMES, WRONG, Branch, Place, Said, choose, follow, retried
 from callflows.ncco.problems import InvalidNcco
 from callflows.payloads.events import CallEvent
@@ -109,8 +108,7 @@ class Outcome:
             return self.event.outcomes
         if line.outcome:
             return (line.outcome, "disconnected") if line.outcome in UNCHOSEN else (line.outcome,)
-        if Line.objects.filter(pk=line.pk, state=Line.State.OPEN).update(state=Line.State.LOST, closed=db_now()):
-            line.call.note(Kind.PROBLEM, "The worker that held the socket was lost", line=line)
+        Line.objects.lose(line)
         return self.event.outcomes
 
     def _go(self, here: Place, branch: Branch) -> str:

@@ -131,25 +131,6 @@ def free_port() -> int:
     raise AssertionError("no port is free")
 
 
-def begin(
-    command: list[str], environment: dict[str, str], out: Path, error: Path, stdin: int = subprocess.DEVNULL
-) -> subprocess.Popen[bytes]:
-    """Begin a process of ours: by a fork, where that can be done."""
-    for path in (out, error):
-        path.touch()
-    if forked.HERE:
-        return forked.Forked(command, environment, out, error, stdin)
-    with out.open("ab") as to, error.open("ab") as problems:
-        return subprocess.Popen(
-            [sys.executable, "-X", "faulthandler", *command],
-            cwd=BASE_DIR,
-            env=environment,
-            stdin=stdin,
-            stdout=to,
-            stderr=problems,
-        )
-
-
 @dataclass
 class Deployment:
     """One data folder and one database, and the processes that share them."""
@@ -157,6 +138,8 @@ class Deployment:
     home: Path
     environment: dict[str, str] = field(default_factory=dict)
     processes: list[Process] = field(default_factory=list)
+    # Else a process is started as people start it: three times as slow.
+    fork: bool = True
 
     def variables(self, **more: str) -> dict[str, str]:
         """Return the environment of a process: the machine's, without any of our settings but the given ones."""
@@ -168,12 +151,40 @@ class Deployment:
         # Other tests use the machine too: a server that is late because of them refuses no calls.
         return {**machine, "DATA_DIR": str(self.home), "MAX_LAG": "5", **self.environment, **more}
 
+    def begin(
+        self,
+        command: list[str],
+        environment: dict[str, str],
+        out: Path,
+        error: Path,
+        stdin: int = subprocess.DEVNULL,
+    ) -> subprocess.Popen[bytes]:
+        """Begin a process of ours: by a fork, where that is wanted and can be done."""
+        variables = self.variables(**environment)
+        for path in (out, error):
+            path.touch()
+        if self.fork and forked.AVAILABLE:
+            return forked.Forked(command, variables, out, error, stdin)
+        with out.open("ab") as to, error.open("ab") as problems:
+            return subprocess.Popen(
+                [sys.executable, "-X", "faulthandler", *command],
+                cwd=BASE_DIR,
+                env=variables,
+                stdin=stdin,
+                stdout=to,
+                stderr=problems,
+            )
+
     def manage(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""
         with tempfile.TemporaryDirectory() as folder:
             out, error = Path(folder, "out"), Path(folder, "error")
-            begun = begin(["manage.py", *arguments], self.variables(**environment), out, error)
-            code = begun.wait(120)
+            begun = self.begin(["manage.py", *arguments], environment, out, error)
+            try:
+                code = begun.wait(120)
+            except subprocess.TimeoutExpired:
+                begun.kill()
+                raise
             said = (path.read_text(errors="replace") for path in (out, error))
             return subprocess.CompletedProcess(arguments, code, *said)
 
@@ -183,7 +194,7 @@ class Deployment:
         """Start a command that goes on: one of manage.py's, or with -m any module."""
         command = arguments if arguments[0] == "-m" else ["manage.py", *arguments]
         log = self.home / f"process-{len(self.processes)}.log"
-        popen = begin(command, self.variables(**environment), log, log, stdin)
+        popen = self.begin(command, environment, log, log, stdin)
         process = Process(" ".join(command), popen, log, port)
         self.processes.append(process)
         return process

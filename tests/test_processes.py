@@ -22,7 +22,7 @@ SOON = 3
 
 @pytest.fixture
 def fresh(tmp_path: Path) -> Iterator[Deployment]:
-    deployment = Deployment(tmp_path)
+    deployment = Deployment(tmp_path, fork=False)
     yield deployment
     deployment.close()
 

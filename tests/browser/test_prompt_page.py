@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from tests.audio import odd
 from tests.browser.conftest import fits, log_in, with_operator
 from tests.browser.test_pages import CONTRAST
-from tests.services import Deployment
+from tests.services import Deployment, Process
 
 # Where it plays, in seconds, once it does.
 PLAYS = """audio => new Promise(done => {
@@ -33,9 +33,21 @@ def deployment(demo_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
     made.close()
 
 
-@pytest.fixture(scope="module")
+def workers(deployment: Deployment) -> list[Process]:
+    return [each for each in deployment.processes[1:] if each.popen.poll() is None]
+
+
+@pytest.fixture
 def working(deployment: Deployment) -> None:
-    deployment.work()
+    if not workers(deployment):
+        deployment.work()
+
+
+@pytest.fixture
+def resting(deployment: Deployment) -> None:
+    """No worker, whatever another test has started."""
+    for each in workers(deployment):
+        each.stop()
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +68,9 @@ def sound(path: Path, seconds: float = 20.0) -> Path:
     return path
 
 
-def test_page_follows_the_conversion_by_itself(deployment: Deployment, operator: Page, tmp_path: Path) -> None:
+def test_page_follows_the_conversion_by_itself(
+    deployment: Deployment, resting: None, operator: Page, tmp_path: Path
+) -> None:
     """First without a worker: the page waits, and changes when one comes."""
     site = deployment.processes[0].url
     upload(operator, site, "Greeting", sound(tmp_path / "greeting.wav"))

@@ -1,9 +1,8 @@
 """Knows how our processes begin quickly: forked from one that has imported what all of them import.
 
-A process of manage.py takes 1.3 s of processor before it does anything, and the tests start some 250: 1 s of that are
-imports of other people's packages and of our pure core, which read no settings. They are done once, here, for each
-process of tests; all else begins in the forked process as in any other. The demo's test, the soak and the benchmarks
-start theirs as people do.
+A process of manage.py takes 1.3 s of processor before it does anything: 1 s of that are imports of other people's
+packages and of our pure core, which read no settings. They are done once, here, for each process of tests; all else
+begins in the forked process as in any other. The demo's test, the soak and the benchmarks start theirs as people do.
 
 Run as ``python -m tests.forked`` it takes one line of JSON for each process, and answers with its number.
 """
@@ -29,7 +28,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-BASE_DIR = Path(__file__).resolve().parent.parent
+from project.bootstrap import ROOT
+
 # What needs settings, or chooses an event loop for the process, is not among them.
 IMPORTED = (
     *("asyncio", "concurrent.futures.thread", "http.cookies", "logging.config", "sqlite3", "uuid"),
@@ -45,8 +45,8 @@ IMPORTED = (
 AVAILABLE = hasattr(os, "pidfd_open")
 
 
-def parent() -> tuple[list[str], bool]:
-    """Fork a process for each request; return in each of them with its arguments, and whether they name a module."""
+def parent() -> list[str]:
+    """Fork a process for each request; return in each of them, with its arguments."""
     for name in IMPORTED:
         importlib.import_module(name)
     if threading.active_count() > 1 or "twisted.internet.reactor" in sys.modules:
@@ -59,9 +59,10 @@ def parent() -> tuple[list[str], bool]:
         elif child := os.fork():
             reply = (child, 0)
         else:
-            return become(request)
+            become(request)
+            return list(request["arguments"])
         print(*reply, flush=True)
-    os._exit(0)
+    sys.exit()
 
 
 def reap(pid: int) -> tuple[int, int]:
@@ -72,7 +73,7 @@ def reap(pid: int) -> tuple[int, int]:
         return 0, 0
 
 
-def become(request: dict[str, Any]) -> tuple[list[str], bool]:
+def become(request: dict[str, Any]) -> None:
     """Make this forked process what a started one is."""
     os.environ.clear()
     os.environ.update(request["environment"])
@@ -84,10 +85,6 @@ def become(request: dict[str, Any]) -> tuple[list[str], bool]:
         os.dup2(file, target)
         os.close(file)
     faulthandler.enable()
-    name, *rest = request["arguments"]
-    as_module = name == "-m"
-    sys.argv = rest if as_module else [name, *rest]
-    return sys.argv, as_module
 
 
 class Forked(subprocess.Popen[bytes]):
@@ -143,7 +140,7 @@ class Forked(subprocess.Popen[bytes]):
 @functools.cache
 def _parent() -> subprocess.Popen[bytes]:
     parent = subprocess.Popen(
-        [sys.executable, "-m", "tests.forked"], cwd=BASE_DIR, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-m", "tests.forked"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
     # Waited for, or nobody would count what they all took.
     atexit.register(parent.communicate)
@@ -165,8 +162,9 @@ def ask(request: dict[str, Any]) -> tuple[int, int]:
 
 
 if __name__ == "__main__":
-    arguments, as_module = parent()
-    if as_module:
-        runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)
+    sys.argv = parent()
+    if sys.argv[0] == "-m":
+        del sys.argv[0]
+        runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
     else:
-        runpy.run_path(arguments[0], run_name="__main__")
+        runpy.run_path(sys.argv[0], run_name="__main__")

@@ -112,9 +112,8 @@ def main() -> int:
         checks = beside.submit(check_all, moment)
         tests = test(seed)
     print("Checks beside them:")
-    for name, (passed, told) in checks.result().items():
-        print(told, flush=True)
-        failed += [] if passed else [name]
+    print(*(told for _, told in checks.result().values()), sep="\n", flush=True)
+    failed += [name for name, (passed, _) in checks.result().items() if not passed]
     spent = os.times()
     processor = spent.children_user + spent.children_system
     print(f"make test: {time.monotonic() - begun:.0f} s, {processor:.0f} s of processor; SEED={seed}, core at {moment}")

@@ -18,8 +18,8 @@ from callflows.journal.record import Record
 from callflows.keeping import KEEPER, Keeper, NotNow
 from callflows.models import Call, Job, Line
 from callflows.sockets.line import Note
-from callflows.watch import WATCH
 from tests.dates import example
+from tests.outage import Outage
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -64,16 +64,13 @@ def test_notes_and_end_are_written_in_one_go(line: Line, journal: Journal) -> No
 def test_line_that_ends_while_the_database_is_away_is_closed_at_that_time(
     line: Line, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # This process's own look, which an earlier test may have asked for, sees the same.
-    monkeypatch.setattr(WATCH, "probe", lambda seconds: "nobody answers")
-    monkeypatch.setattr(WATCH, "away", True)
+    outage = Outage(monkeypatch)
+    outage.begin()
     keep_line(line_record(line.pk, line.call_id, noted("1")))
     keep_line(line_record(line.pk, line.call_id, noted("2"), "", {}))
     after = timezone.now()
     assert texts(line) == []
-    monkeypatch.setattr(WATCH, "probe", lambda seconds: "")
-    monkeypatch.setattr(WATCH, "away", False)
-    KEEPER.store_waiting()
+    outage.store()
     line.refresh_from_db()
     assert (line.state, line.outcome, texts(line)) == ("closed", "", ["1", "2"])
     assert line.closed is not None

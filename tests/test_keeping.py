@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from callflows import keeping
 from callflows.journal.files import Journal
 from callflows.journal.record import Record
 from callflows.keeping import STORES, Keeper, NotNow
+from callflows.watch import Watch
 from tests.services import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -42,17 +43,11 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Store:
     return made
 
 
-class Watch:
-    """What says that the database is away, whatever this process's own watch sees meanwhile."""
-
-    def __init__(self) -> None:
-        self.away = True
-        self.on_return: list[Callable[[], None]] = []
-
-
 @pytest.fixture
 def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
-    made = Watch()
+    """One that says that the database is away, whatever this process's own sees meanwhile."""
+    made = Watch(lambda seconds: "")
+    made.away = True
     monkeypatch.setattr(keeping, "WATCH", made)
     return made
 

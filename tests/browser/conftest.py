@@ -19,7 +19,6 @@ from tests.services import Deployment
 
 ROOM, LEG = "CON-1c9e6f30-5a7b-4d28-9e40-2f8b6a1d7c53", "4f1d0c9b7a6e4a2f8c3b5d7e9f012345"
 PASSWORD = "a pass phrase for tests"
-FITS = "() => document.documentElement.scrollWidth <= document.documentElement.clientWidth"
 CHROMIUM_FLAGS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run "
     "--disable-background-networking --disable-component-update --disable-sync"
@@ -90,23 +89,25 @@ def place_call(url: str) -> None:
             assert response.status in (200, 204)
 
 
-def log_in(context: BrowserContext, site: str) -> BrowserContext:
-    """Log the operator in, with what a profile keeps of that: the password takes half a second to check."""
-    page = context.new_page()
-    page.goto(f"{site}/admin/")
-    page.get_by_label("Username").fill("operator")
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Log in").click()
-    page.wait_for_url(f"{site}/admin/")
-    page.close()
-    return context
+@contextmanager
+def logged_in(chromium: Browser, site: str, scripts: bool = True) -> Iterator[BrowserContext]:
+    """A profile in which the operator is logged in: to be shared, for the password takes half a second to check."""
+    with closing(chromium.new_context(java_script_enabled=scripts)) as context:
+        page = context.new_page()
+        page.goto(f"{site}/admin/")
+        page.get_by_label("Username").fill("operator")
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Log in").click()
+        page.wait_for_url(f"{site}/admin/")
+        page.close()
+        yield context
 
 
 @pytest.fixture(scope="package")
 def at_site(site: str, chromium: Browser) -> Iterator[BrowserContext]:
     """A profile in which the operator is logged in at ``site``: what pages share is loaded once."""
-    with closing(chromium.new_context()) as context:
-        yield log_in(context, site)
+    with logged_in(chromium, site) as context:
+        yield context
 
 
 @pytest.fixture
@@ -118,4 +119,4 @@ def operator(at_site: BrowserContext) -> Iterator[Page]:
 
 def fits(page: Page) -> bool:
     """Whether nothing on the page that has come is wider than the window."""
-    return bool(page.locator("body").evaluate(FITS))
+    return bool(page.locator("body").evaluate("body => body.parentNode.scrollWidth <= body.parentNode.clientWidth"))

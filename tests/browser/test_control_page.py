@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.browser.conftest import PASSWORD, fits, log_in, new_page
+from tests.browser.conftest import PASSWORD, fits, logged_in, new_page
 from tests.browser.test_pages import CONTRAST
 from tests.rest_server import Reply, RestServer, let_ask, rest_server
 from tests.services import Deployment
@@ -54,15 +53,14 @@ def live_site(demo_home: Path, tmp_path_factory: pytest.TempPathFactory, vonage:
 
 @pytest.fixture(scope="module")
 def at_site(live_site: str, chromium: Browser) -> Iterator[BrowserContext]:
-    with closing(chromium.new_context()) as context:
-        yield log_in(context, live_site)
+    with logged_in(chromium, live_site) as context:
+        yield context
 
 
 @pytest.fixture(scope="module")
-def quiet(at_site: BrowserContext, chromium: Browser) -> Iterator[BrowserContext]:
+def quiet(live_site: str, chromium: Browser) -> Iterator[BrowserContext]:
     """The same with JavaScript turned off."""
-    with closing(chromium.new_context(java_script_enabled=False)) as context:
-        context.add_cookies(at_site.cookies())  # type: ignore[arg-type]  # what it gives is what it takes
+    with logged_in(chromium, live_site, scripts=False) as context:
         yield context
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ import soundfile
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.audio import odd
-from tests.browser.conftest import fits, log_in, with_operator
+from tests.browser.conftest import fits, logged_in, with_operator
 from tests.browser.test_pages import CONTRAST
 from tests.services import Deployment, Process
 
@@ -52,8 +51,8 @@ def resting(deployment: Deployment) -> None:
 
 @pytest.fixture(scope="module")
 def at_site(deployment: Deployment, chromium: Browser) -> Iterator[BrowserContext]:
-    with closing(chromium.new_context()) as context:
-        yield log_in(context, deployment.processes[0].url)
+    with logged_in(chromium, deployment.processes[0].url) as context:
+        yield context
 
 
 def upload(operator: Page, site: str, name: str, file: Path) -> None:
@@ -108,8 +107,8 @@ def test_page_says_all_without_javascript(
     deployment: Deployment, working: None, chromium: Browser, tmp_path: Path
 ) -> None:
     site = deployment.processes[0].url
-    with closing(chromium.new_context(java_script_enabled=False)) as context:
-        page = log_in(context, site).new_page()
+    with logged_in(chromium, site, scripts=False) as context:
+        page = context.new_page()
         upload(page, site, "Quiet", sound(tmp_path / "quiet.wav", 5.0))
         # By reloading, as a person does.
         for _ in range(100):

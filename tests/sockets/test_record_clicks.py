@@ -82,6 +82,7 @@ def clicks(path: Path) -> tuple[dict[int, int], dict[int, int]]:
     )
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(
     ("ppm", "knobs"),
     [

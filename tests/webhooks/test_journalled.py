@@ -35,6 +35,7 @@ from tests.make import (
     talk,
     tell,
 )
+from tests.outage import Outage
 from tests.signing import APPLICATION, KEY, SECRET, bearer
 from tests.webhooks.test_rooms import dialled, joinable, moves
 
@@ -42,30 +43,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 SAFE = [{"action": "talk", "text": "We are closed."}]
 PRESSED: Any = {"dtmf": {"digits": "1", "timed_out": False}}
-
-
-class Outage:
-    """The database as this process sees it, and the journal of this test."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.monkeypatch = monkeypatch
-
-    def begin(self) -> None:
-        self.monkeypatch.setattr(WATCH, "reason", "nobody answers")
-        # This process's own look, which an earlier test may have asked for, sees the same.
-        self.monkeypatch.setattr(WATCH, "probe", lambda seconds: "nobody answers")
-        self.monkeypatch.setattr(WATCH, "away", True)
-
-    def end(self) -> None:
-        self.monkeypatch.setattr(WATCH, "probe", lambda seconds: "")
-        self.monkeypatch.setattr(WATCH, "away", False)
-
-    def store(self, later: timedelta = timedelta()) -> None:
-        """Let what was kept be stored, as when the database is back, or so much later."""
-        self.end()
-        at = timezone.now() + later
-        with patch("callflows.keeping.timezone.now", lambda: at):
-            KEEPER.store_waiting()
 
 
 @pytest.fixture

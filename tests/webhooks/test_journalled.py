@@ -22,19 +22,7 @@ from callflows.refusing import TALLY
 from callflows.watch import WATCH
 from callflows.webhooks import views
 from callflows.webhooks.happening import Happening
-from tests.make import (
-    CALLER,
-    ECHO,
-    NUMBER,
-    ROOM,
-    UUID,
-    ask,
-    event_url,
-    make_flow,
-    make_number,
-    talk,
-    tell,
-)
+from tests.make import CALLER, ECHO, NUMBER, ROOM, UUID, ask, event_url, make_flow, make_number, talk, tell
 from tests.outage import Outage
 from tests.signing import APPLICATION, KEY, SECRET, bearer
 from tests.webhooks.test_rooms import dialled, joinable, moves

@@ -15,7 +15,7 @@ from callflows.endings import keep_line, line_record
 from callflows.peer import Peer
 from callflows.sockets.line import Line, Outgoing
 from callflows.sockets.registry import APPS
-from callflows.threads import Threads
+from callflows.threads import WRITERS, Threads
 from callflows.vonage.account import VonageError
 from callflows.wire.connection import Connection
 
@@ -39,7 +39,7 @@ SILENT_SECONDS = 30.0
 
 GOING_AWAY = 4001
 
-THREADS = Threads("line", 8)
+THREADS = Threads("line", WRITERS)
 # Vonage is waited for in threads of its own: one that hangs keeps no socket from being let in.
 REST = Threads("rest", 4)
 

@@ -13,7 +13,7 @@ from django.db import DatabaseError, IntegrityError, InterfaceError, Operational
 
 from callflows.keeping import KEEPER
 from callflows.models.book import Overtaken
-from callflows.threads import Threads
+from callflows.threads import WRITERS, Threads
 from callflows.watch import WATCH
 
 log = logging.getLogger(__name__)
@@ -22,7 +22,7 @@ T = TypeVar("T")
 # Answers have threads of their own: events that wait for a database that is away must not keep a caller waiting.
 # SQLite has one writer: several would wait for each other, asking again and again, in no order.
 ANSWERS = Threads("answer", 1 if connection.vendor == "sqlite" else 8)
-EVENTS = Threads("event", 8)
+EVENTS = Threads("event", WRITERS)
 _JOURNAL = Threads("keep", 1)
 
 # How many seconds apart we try to write down what the database could not take at once.

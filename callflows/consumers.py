@@ -44,6 +44,7 @@ from django.conf import settings
 from callflows import load
 from callflows.admission import Admission, WrongAuthorization, admit, claim, load_sound
 from callflows.endings import keep_line, line_record
+from callflows.garbage import collect_unheard
 from callflows.models import SocketRefused
 from callflows.open_socket import GOING_AWAY, THREADS, OpenSocket
 from callflows.peer import Message, Peer, Receive, Send
@@ -113,6 +114,8 @@ class AudioConsumer(AsyncConsumer):
                 await self._talk(OpenSocket(self.peer, self.connection, admission, self._line(admission, first)))
         finally:
             OPEN.discard(self)
+            if not OPEN:
+                collect_unheard()
 
     # HANDSHAKE
 

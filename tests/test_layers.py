@@ -41,6 +41,7 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
         DJANGO | {"asyncio", "time"},
     ),
     "admission": ({"sockets", "models", "ncco", "payloads", "vonage", "control"}, DJANGO),
+    "garbage": (set(), set()),
     "load": ({"audio"}, {"asyncio", "time", "django"}),
     "commanding": ({"live", "sockets"}, set()),
     "peer": ({"serving.short_way", "sockets"}, {"time"}),
@@ -50,7 +51,7 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     ),
     "consumers": (
         {"sockets", "wire", "audio", "models", "live", "vonage", "threads"}
-        | {"admission", "control", "refusing", "load", "peer", "open_socket", "endings"},
+        | {"admission", "control", "refusing", "load", "peer", "open_socket", "endings", "garbage"},
         DJANGO | {"asyncio", "time", "channels"},
     ),
     "draining": ({"admission", "consumers", "load"}, {"asyncio"}),

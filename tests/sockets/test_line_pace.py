@@ -51,7 +51,7 @@ async def test_call_that_begins_while_vonage_does_not_read_is_never_ahead_of_the
 ) -> None:
     network = Network(ppm=ppm, stall=STALL, phase=phase, delay=delay)
     network.line.play(endless())
-    network.run(lasting(25, 300))
+    network.run(lasting(12, 300))
     assert (network.platform.lost, network.remote.deepest) == (0, 50)
 
 
@@ -129,11 +129,11 @@ async def test_bot_that_interrupts_itself_20_times_without_clear_never_exceeds_t
 @pytest.mark.parametrize("phase", PHASES)
 async def test_bot_that_speaks_in_many_short_pieces_never_exceeds_the_lead(phase: float) -> None:
     network = Network(stall=STALL, phase=phase)
-    for turn in range(200):
+    for turn in range(100):
         # 400 ms of speech each 200 ms, as a voice is generated faster than it is played.
         network.line.play(bytes(20 * FMT.frame_bytes))
         network.run((turn + 1) * 0.2)
-    network.run(90)
-    assert network.platform.played == 4000
+    network.run(45)
+    assert network.platform.played == 2000
     assert network.platform.lost == 0
     assert network.remote.deepest <= 50

@@ -44,6 +44,15 @@ def test_nobody_is_sent_away_before_the_first_are_done() -> None:
     assert not crowd(10_000, 0.01, done=1).too_many(1.2)
 
 
+def test_a_slow_beginning_says_nothing_of_the_rest() -> None:
+    assert not crowd(200, 0.1, done=16).too_many(1.2)
+    assert crowd(200, 0.1, done=17).too_many(1.2)
+    found = crowd(200, 0.04, done=3)
+    for place in range(14):
+        found.leave(0.08 + place * 0.005)
+    assert not found.too_many(1.2)
+
+
 def test_a_slow_crowd_is_forgotten_when_nobody_waits_any_more() -> None:
     found = crowd(40, 1.0)
     for place in range(40):

@@ -41,10 +41,9 @@ from typing import Any
 from channels.consumer import AsyncConsumer
 from django.conf import settings
 
-from callflows import load
+from callflows import garbage, load
 from callflows.admission import Admission, WrongAuthorization, admit, claim, load_sound
 from callflows.endings import keep_line, line_record
-from callflows.garbage import collect_unheard
 from callflows.models import SocketRefused
 from callflows.open_socket import GOING_AWAY, THREADS, OpenSocket
 from callflows.peer import Message, Peer, Receive, Send
@@ -108,14 +107,14 @@ class AudioConsumer(AsyncConsumer):
             return
         held = len(OPEN)
         OPEN.add(self)
+        garbage.put_off(len(OPEN))
         try:
             admission = await self._admitted(held)
             if admission and (first := await self._first(admission)):
                 await self._talk(OpenSocket(self.peer, self.connection, admission, self._line(admission, first)))
         finally:
             OPEN.discard(self)
-            if not OPEN:
-                collect_unheard()
+            garbage.put_off(len(OPEN))
 
     # HANDSHAKE
 

@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import gc
 
-# A full collection takes 60 to 260 ms with 500 calls open, and Python makes one for every hundred calls that begin. An
-# ended call leaves 260 objects in circles, about 40 kB: at ten times fewer collections that is 50 MB at most.
-MIDDLE_ROUNDS = 100
-# Python's own threshold: from then on it is worth while, if nobody hears it.
+# Python's own: a full collection after so many of the middle generation. With 500 calls open one
+# takes 60 to 260 ms, and Python makes one for about a hundred calls that begin.
 DUE_ROUNDS = 10
+# The more calls would hear it, the longer it is put off: with 500, ten times as long. It cannot be put off for ever: an
+# ended call leaves 260 objects in circles, and a rough one 100 kB.
+CALLS_A_ROUND = 5
 
 
-def spare_calls() -> None:
-    """Called once, when all is loaded: what start-up made is never looked at again, and all else seldom.
+def freeze() -> None:
+    """Called once, when all is loaded: what start-up made is never looked at again.
 
-    A full collection of what start-up made would stall every call for 44 to 100 ms; without it, 12 to 61 ms.
+    A full collection of it would stall every call for 44 to 100 ms.
     """
     gc.collect()
     gc.freeze()
+
+
+def put_off(calls: int) -> None:
+    """Called whenever a call begins or ends: say how many are open."""
     young, middle, _ = gc.get_threshold()
-    gc.set_threshold(young, middle, MIDDLE_ROUNDS)
-
-
-def collect_unheard() -> None:
-    """Called when no call is open: a full collection, if one is due."""
-    if gc.get_count()[2] >= DUE_ROUNDS:
+    gc.set_threshold(young, middle, max(DUE_ROUNDS, calls // CALLS_A_ROUND))
+    if not calls and gc.get_count()[2] >= DUE_ROUNDS:
+        # Nobody hears it.
         gc.collect()

@@ -36,20 +36,24 @@ def old_circle(rounds: int) -> weakref.ref[Circle]:
 
 def test_what_is_due_is_collected_when_no_call_is_open() -> None:
     left = old_circle(garbage.DUE_ROUNDS)
-    garbage.collect_unheard()
+    garbage.put_off(0)
     assert left() is None
+
+
+def test_what_is_due_waits_while_a_call_is_open() -> None:
+    left = old_circle(garbage.DUE_ROUNDS)
+    garbage.put_off(1)
+    assert left() is not None
 
 
 def test_what_is_not_due_is_left() -> None:
     left = old_circle(garbage.DUE_ROUNDS - 1)
-    garbage.collect_unheard()
+    garbage.put_off(0)
     assert left() is not None
 
 
-def test_full_collections_are_seldom_once_a_server_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    frozen = []
-    monkeypatch.setattr(gc, "freeze", lambda: frozen.append(True))
+@pytest.mark.parametrize(("calls", "rounds"), [(0, 10), (1, 10), (50, 10), (100, 20), (500, 100)])
+def test_a_full_collection_is_put_off_as_long_as_calls_would_hear_it(calls: int, rounds: int) -> None:
     young, middle, _ = gc.get_threshold()
-    garbage.spare_calls()
-    assert frozen
-    assert gc.get_threshold() == (young, middle, garbage.MIDDLE_ROUNDS)
+    garbage.put_off(calls)
+    assert gc.get_threshold() == (young, middle, rounds)

@@ -15,8 +15,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
-from callflows import draining, serving
-from callflows.garbage import spare_calls
+from callflows import draining, garbage, serving
 from callflows.keeping import KEEPER
 from callflows.models import Recording
 
@@ -45,7 +44,7 @@ class Command(BaseCommand):
             KEEPER.start()
             application = serving.with_access_log(get_default_application())
             run = runner(server)
-            spare_calls()
+            garbage.freeze()
             log.info("serving at http://%s:%s with %s", host, port, server)
             run(application, host, port, draining.drain, drain)
         except serving.CannotListen as error:

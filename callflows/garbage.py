@@ -7,8 +7,8 @@ import gc
 # Python's own: a full collection after so many of the middle generation. With 500 calls open one
 # takes 60 to 260 ms, and Python makes one for about a hundred calls that begin.
 DUE_ROUNDS = 10
-# The more calls would hear it, the longer it is put off: with 500, ten times as long. It cannot be put off for ever: an
-# ended call leaves 260 objects in circles, and a rough one 100 kB.
+# The more calls would hear it, the longer it is put off: with 500, ten times as long. It cannot be
+# put off for ever: an ended call leaves 260 objects in circles, and a rough one 100 kB.
 CALLS_A_ROUND = 5
 
 

@@ -92,6 +92,8 @@ class Abuse:
     # Whose callers are cut off at the end, where there is one.
     island: Island | None = None
     ended: dict[str, list[Peer]] = field(default_factory=dict)
+    # The port of the silent peer, who came when the others had gone.
+    silent: set[int] = field(default_factory=set)
 
     async def run(self, every: Sequence[Manners], at_once: int, frames: int) -> None:
         await rough.good_call(self.where)
@@ -157,7 +159,7 @@ class Abuse:
     async def _silence(self) -> None:
         try:
             async with asyncio.timeout(self.limits.silent):
-                self.result.silent = round(await rough.silence(self.where), 1)
+                self.result.silent = round(await rough.silence(self.where, self.silent), 1)
         except TimeoutError:
             self.result.silent = None
         except OSError as error:
@@ -187,9 +189,11 @@ class Abuse:
         begun: float,
     ) -> None:
         ports = {each.port for each in peers}
-        if peers is not self.ended[HALF_OPEN]:
-            # These may have got the port of one that was closed before.
-            ports -= {each.port for each in self.ended[HALF_OPEN]}
+        for name in (HALF_OPEN, CUT_OFF):
+            if peers is not self.ended.get(name):
+                # These may have got the port of one that was closed before; so may the silent one.
+                ports -= {each.port for each in self.ended.get(name, ())}
+        ports -= self.silent
         ending.left_open = sum(port in ports for port in now.far_ports)
         ending.lines_open = len(lines & {each.line for each in peers})
         clean = not (ending.left_open or ending.lines_open)

@@ -277,9 +277,13 @@ async def end(peer: Peer, ending: str) -> None:
         peer.connection.close()
 
 
-async def silence(where: Where) -> float:
-    """Open a socket that says its first message and no more; return when the server ended it."""
+async def silence(where: Where, ports: set[int]) -> float:
+    """Open a socket that says its first message and no more; return when the server ended it.
+
+    Its port is put to ``ports``.
+    """
     peer = await Peer.let_in(where, await asyncio.to_thread(ask, where, ECHO_NUMBER))
+    ports.add(peer.port)
     begun = time.monotonic()
     try:
         await peer.swallow()

@@ -22,6 +22,7 @@ from hypothesis import settings as hypothesis_settings
 from pytest_django import Settings
 
 from tests import dates, kinds, services, sparing
+from tests.lasting import lasting
 
 if TYPE_CHECKING:
     from tests.rest_server import RestServer
@@ -55,7 +56,9 @@ def load_settings() -> None:
 
 load_settings()
 # How long an example takes says more about the machine, which others use too, than about us.
-hypothesis_settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.register_profile(
+    "shared", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=lasting(40, 1000)
+)
 hypothesis_settings.load_profile("shared")
 
 

@@ -9,6 +9,7 @@ import tempfile
 
 from project.bootstrap import ROOT
 from tests.kinds import CORE
+from tests.run import environment
 
 MEASURED = "callflows/ncco,callflows/payloads"
 # What draws its examples by chance proves no line, and takes longer.
@@ -20,7 +21,7 @@ def covered() -> int:
     """Run the chosen tests; fail when a line or a branch was not taken."""
     with tempfile.TemporaryDirectory(prefix="callflows-coverage-") as folder:
         coverage = [sys.executable, "-m", "coverage"]
-        variables = {**os.environ, "COVERAGE_FILE": os.path.join(folder, "coverage")}
+        variables = {**environment(), "COVERAGE_FILE": os.path.join(folder, "coverage")}
         run = [*coverage, "run", "--branch", "--source", MEASURED, "-m", "pytest", *CHOSEN]
         report = [*coverage, "report", "--fail-under=100", "--show-missing", "--skip-covered"]
         failed = subprocess.call(run, cwd=ROOT, env=variables)
@@ -30,7 +31,9 @@ def covered() -> int:
 def hold() -> int:
     """Run all tests of the core, on both cores."""
     return subprocess.call(
-        [sys.executable, "-m", "pytest", "-q", "-n", "2", "-m", "core", *FOLDERS, *sys.argv[1:]], cwd=ROOT
+        [sys.executable, "-m", "pytest", "-q", "-n", "2", "-m", "core", *FOLDERS, *sys.argv[1:]],
+        cwd=ROOT,
+        env=environment(),
     )
 
 

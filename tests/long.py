@@ -18,7 +18,7 @@ CHAOS_ROUNDS = "20"
 
 def soak() -> list[tuple[list[str], dict[str, str]]]:
     """The tests that say more the longer they last, and then calls for ten minutes."""
-    tests = ["-m", "pytest", "-q", "-n", "2", "-m", "soak"]
+    tests = ["-m", "pytest", "-q", "-n", "2", "-m", "soak or hypothesis"]
     if SHORT:
         return [(["-m", "benchmarks.soak", "--minutes", "0.5", "--calls", "20"], {})]
     return [(tests, {"LONG": "1"}), (["-m", "benchmarks.soak"], {})]

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from callflows.audio.format import AudioError
 from callflows.audio.recording import TwoTracks
 from tests.audio.clicks import FMT, FRAME, clicks, frame
+from tests.lasting import lasting
 
 
 def hear(tracks: TwoTracks, numbers: range, start: float = 0.0) -> None:
@@ -231,7 +232,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=lasting(30, 600), deadline=None)
 @given(steps=STEPS)
 def test_whatever_happens_each_frame_heard_is_there_once_and_in_order(steps: list[tuple[str, float, int]]) -> None:
     tracks, now, heard, blocks = TwoTracks(FMT), 0.0, 0, []

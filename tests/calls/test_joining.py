@@ -78,7 +78,7 @@ def deliveries(draw: st.DrawFn) -> tuple[World, list[Told | int]]:
 
 
 @pytest.mark.soak
-@settings(max_examples=lasting(120, 6000))
+@settings(max_examples=lasting(60, 6000))
 @given(deliveries())
 def test_events_in_any_order_and_repeated_make_the_same_calls(delivery: tuple[World, list[Told | int]]) -> None:
     world, way = delivery
@@ -86,7 +86,7 @@ def test_events_in_any_order_and_repeated_make_the_same_calls(delivery: tuple[Wo
 
 
 @pytest.mark.soak
-@settings(max_examples=lasting(80, 4000))
+@settings(max_examples=lasting(40, 4000))
 @given(deliveries(), st.data())
 def test_lost_events_leave_no_other_trace(delivery: tuple[World, list[Told | int]], data: st.DataObject) -> None:
     world, way = delivery

@@ -12,6 +12,7 @@ from callflows.ncco.actions import ACTIONS
 from callflows.ncco.document import DEEPEST, errors, problems
 from callflows.ncco.endpoints import ENDPOINTS
 from callflows.ncco.problems import InvalidNcco
+from tests.lasting import lasting
 from tests.ncco.documents import Action, connect, only, phone, sip, socket
 
 TALK = {"action": "talk", "text": "a"}
@@ -285,7 +286,7 @@ def named(models: dict[str, Any], by: str) -> st.SearchStrategy[dict[str, Any]]:
 ENDPOINT = st.builds(lambda endpoint: connect([endpoint]), named(ENDPOINTS, "type") | JSON)
 
 
-@settings(max_examples=200)
+@settings(max_examples=lasting(60, 2000))
 @given(st.lists(named(ACTIONS, "action") | ENDPOINT | JSON, max_size=4) | JSON)
 def test_no_document_makes_the_validator_fail(document: Any) -> None:
     for problem in problems(document):

@@ -16,6 +16,7 @@ from websockets.frames import Frame, Opcode
 
 from callflows.serving.daphne_socket import Socket
 from callflows.serving.short_way import ShortWay
+from tests.lasting import lasting
 from tests.serving.messages import UPGRADE, audio, client, cut
 
 MOST = 2000
@@ -152,7 +153,7 @@ AROUND = client(Opcode.BINARY, bytes(10) + USUAL + bytes(100), mask=bytes(4))
 PINGED = client(Opcode.PING, bytes(10) + USUAL[:90], mask=bytes(4)) + USUAL[90:]
 
 
-@settings(max_examples=200)
+@settings(max_examples=lasting(100, 2000))
 @given(streams, places)
 # Bytes that look like a whole message, but stand within another one: fragmented, begun, begun with one byte only.
 @example(BEGUN + USUAL, [len(BEGUN)])

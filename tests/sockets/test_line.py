@@ -119,7 +119,7 @@ async def test_endless_sound_is_read_only_as_it_is_played() -> None:
 SOUNDS = st.lists(st.binary(max_size=3 * FMT.frame_bytes) | st.just("mark"), max_size=12)
 
 
-@settings(max_examples=40)
+@settings(max_examples=lasting(20, 400))
 @given(SOUNDS, st.integers(1, 60))
 def test_all_sound_is_heard_in_order_and_each_mark_after_what_was_before_it(
     items: list[bytes | str], lead: int

@@ -20,6 +20,7 @@ from callflows.models import Call, CallFlow
 from callflows.webhooks.addresses import StepRef
 from project.asgi import http
 from project.logs import OneLine
+from tests.lasting import lasting
 from tests.make import CALLER, ECHO, NUMBER, ROOM, UUID, make_flow, make_number, talk
 from tests.signing import KEY, SECRET, bearer, compact
 
@@ -29,7 +30,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 KNOWN = {200, 204, 400, 401, 404, 405, 413, 503}
 # It has no types of its own.
 COMMUNICATOR: Any = ApplicationCommunicator
-FUZZ = settings(max_examples=80, suppress_health_check=list(HealthCheck))
+FUZZ = settings(max_examples=lasting(40, 800), suppress_health_check=list(HealthCheck))
 
 
 @contextmanager

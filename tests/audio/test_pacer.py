@@ -300,10 +300,11 @@ def test_route_that_changes_for_good_costs_no_more_than_it_is_longer() -> None:
     assert far.least >= 43
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("ppm", [200, -200])
 def test_frames_that_are_lost_now_and_then_do_not_add_up(ppm: float) -> None:
     far = Far(ppm).run(60, lambda now: 0.004)
-    for _ in range(20):
+    for _ in range(lasting(8, 80)):
         far.lose(5)
         far.run(90, lambda now: 0.004)
     assert far.missed == 0

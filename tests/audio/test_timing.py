@@ -73,9 +73,9 @@ def test_least_is_that_of_the_minute_before_and_no_longer() -> None:
 
 def test_lateness_by_chance_is_that_of_the_definition() -> None:
     chance = random.Random(3)
-    arrivals = sorted(at + chance.expovariate(200) for at in steady(75))
+    arrivals = sorted(at + chance.expovariate(200) for at in steady(66))
     raw = [at - number * FRAME for number, at in enumerate(arrivals)]
-    for second in measured(arrivals, 75.0):
+    for second in measured(arrivals, 66.0):
         mine = [number for number, at in enumerate(arrivals) if second.at <= at < second.at + 1]
         late = [
             raw[number] - min(raw[other] for other in range(number + 1) if arrivals[other] >= arrivals[number] - 60)

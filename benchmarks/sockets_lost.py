@@ -16,7 +16,7 @@ from pathlib import Path
 
 from benchmarks.echo import machine
 from benchmarks.harness import rough
-from benchmarks.harness.held import Held, held
+from benchmarks.harness.held import held
 from benchmarks.harness.island import Island, island
 from benchmarks.harness.rough import CUT_OFF, ENDINGS, FRAMES, HALF_OPEN, Manners, Peer, Where
 from benchmarks.harness.servers import BenchError, Cores, Server, Site, guarded, new_site, started
@@ -92,8 +92,8 @@ class Abuse:
     # Whose callers are cut off at the end, where there is one.
     island: Island | None = None
     ended: dict[str, list[Peer]] = field(default_factory=dict)
-    # The port of the silent peer, who came when the others had gone.
-    silent: set[int] = field(default_factory=set)
+    # The port of the silent peer, who comes when the others have gone; 0 before.
+    silent: int = 0
 
     async def run(self, every: Sequence[Manners], at_once: int, frames: int) -> None:
         await rough.good_call(self.where)
@@ -159,7 +159,9 @@ class Abuse:
     async def _silence(self) -> None:
         try:
             async with asyncio.timeout(self.limits.silent):
-                self.result.silent = round(await rough.silence(self.where, self.silent), 1)
+                peer = await rough.mute(self.where)
+                self.silent = peer.port
+                self.result.silent = round(await rough.ended_after(peer), 1)
         except TimeoutError:
             self.result.silent = None
         except OSError as error:
@@ -175,27 +177,20 @@ class Abuse:
         """Count what is left; return whether that is nothing of ``names``."""
         now, lines = held(self.pid, self.where.port), await asyncio.to_thread(self.open_lines)
         self.result.dead = now.dead
+        kept = {each.port for name in KEPT for each in self.ended.get(name, ())} | {self.silent}
         for name, peers in self.ended.items():
-            self._count_one(self.result.endings[name], peers, now, lines, begun)
+            ports = {each.port for each in peers}
+            # One that is kept may have got the port of one that was closed before.
+            ports -= set() if name in KEPT else kept
+            ending = self.result.endings[name]
+            ending.left_open = sum(port in ports for port in now.far_ports)
+            ending.lines_open = len(lines & {each.line for each in peers})
+            self._time(ending, begun)
         left = (self.result.endings[name] for name in names)
         return not now.dead and all(each.seconds is not None for each in left)
 
-    def _count_one(
-        self,
-        ending: Ending,
-        peers: list[Peer],
-        now: Held,
-        lines: set[str],
-        begun: float,
-    ) -> None:
-        ports = {each.port for each in peers}
-        for name in (HALF_OPEN, CUT_OFF):
-            if peers is not self.ended.get(name):
-                # These may have got the port of one that was closed before; so may the silent one.
-                ports -= {each.port for each in self.ended.get(name, ())}
-        ports -= self.silent
-        ending.left_open = sum(port in ports for port in now.far_ports)
-        ending.lines_open = len(lines & {each.line for each in peers})
+    def _time(self, ending: Ending, begun: float) -> None:
+        """Note when nothing was left, and forget it when something is there again."""
         clean = not (ending.left_open or ending.lines_open)
         if clean and ending.seconds is None:
             ending.seconds = round(time.monotonic() - begun, 1)

@@ -277,13 +277,13 @@ async def end(peer: Peer, ending: str) -> None:
         peer.connection.close()
 
 
-async def silence(where: Where, ports: set[int]) -> float:
-    """Open a socket that says its first message and no more; return when the server ended it.
+async def mute(where: Where) -> Peer:
+    """Open a socket that says its first message and no more."""
+    return await Peer.let_in(where, await asyncio.to_thread(ask, where, ECHO_NUMBER))
 
-    Its port is put to ``ports``.
-    """
-    peer = await Peer.let_in(where, await asyncio.to_thread(ask, where, ECHO_NUMBER))
-    ports.add(peer.port)
+
+async def ended_after(peer: Peer) -> float:
+    """Return after how many seconds the server ended a socket that stays silent."""
     begun = time.monotonic()
     try:
         await peer.swallow()

@@ -304,7 +304,7 @@ def test_route_that_changes_for_good_costs_no_more_than_it_is_longer() -> None:
 @pytest.mark.parametrize("ppm", [200, -200])
 def test_frames_that_are_lost_now_and_then_do_not_add_up(ppm: float) -> None:
     far = Far(ppm).run(60, lambda now: 0.004)
-    for _ in range(lasting(8, 80)):
+    for _ in range(lasting(8, 20)):
         far.lose(5)
         far.run(90, lambda now: 0.004)
     assert far.missed == 0

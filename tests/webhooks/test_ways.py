@@ -182,6 +182,15 @@ class Reader:
         return self.postgres.execute(query.encode(), values).fetchall()
 
 
+def without(timeline: list[str], lost: Iterable[str]) -> list[str]:
+    """Return the entries of a timeline but one for each event that was lost, where there is one."""
+    left = list(timeline)
+    for raw in lost:
+        if (found := next((entry for entry in left if entry.endswith(raw)), None)) is not None:
+            left.remove(found)
+    return left
+
+
 def shown(raw: dict[str, Any]) -> str:
     return json.dumps(raw, sort_keys=True)
 
@@ -226,12 +235,14 @@ class Trial:
         whole, whole_anyhow, left, left_anyhow = (Reader(postgres, self.delivery(name)).calls() for name in names)
         yield from self.difference("all in order", whole, "all at once", whole_anyhow)
         yield from self.difference("the rest in order", left, "the rest at once", left_anyhow)
-        world, lost = self.way[0], tuple(shown(told.raw) for told in self.way[0].told if told.key in self.lost)
+        world = self.way[0]
+        # By key: the same may be told at two addresses, and be lost at one of them.
+        lost = {told.key: shown(told.raw) for told in world.told if told.key in self.lost}.values()
         for uuid, call in left_anyhow.items():
             if uuid not in whole:
                 # The differences above tell of it.
                 continue
-            kept = [entry for entry in whole[uuid].timeline if not entry.endswith(lost)]
+            kept = without(whole[uuid].timeline, lost)
             yield from self.lines(f"{uuid}: all in order but the lost", kept, "the rest at once", call.timeline)
             told = [each.raw for each in world.told if each.key not in self.lost and each.raw.get("uuid") == uuid]
             if call.status != furthest(told):

@@ -36,8 +36,8 @@ CHECKS = {
     "deploy": ["manage.py", "check", "--deploy", "--fail-level", "WARNING"],
     "static files": ["manage.py", "collectstatic", "--no-input", "--verbosity", "0"],
 }
-# Calls last as long as they last: five processes keep two cores busy while others wait for theirs to end.
-SPREAD = ["-n", "5", "--dist", "loadscope", "--no-loadscope-reorder"]
+# Calls last as long as they last: three processes keep two cores busy while others wait for theirs to end.
+SPREAD = ["-n", "3", "--dist", "loadscope", "--no-loadscope-reorder"]
 # Each skipped test by its name, with its reason, and what costs most.
 TOLD = ["-rsfE", "--no-fold-skipped", "--durations=20"]
 ON_PRODUCTION_SETTINGS = ("deploy", "static files")

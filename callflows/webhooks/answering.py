@@ -256,7 +256,7 @@ class Answer:
         told = TimelineEntry(
             call=call,
             leg=leg if leg and leg.call_id == call.pk else None,
-            at=timezone.now(),
+            at=self.at,
             kind=said.kind,
             name="answer",
             text=with_notes(said.text, notes),
@@ -288,6 +288,9 @@ class Answer:
             call, _ = self._opened(joining, self._entrance())
             if call.timeline.filter(key=key).exists():
                 return
+            # A database that hung may commit, once it goes on, an answer that nobody waited for any more:
+            # that one was never said.
+            call.timeline.filter(key=self.key, at=self.at).delete()
             call.outcome = NOT_SERVED
             call.save(update_fields=["outcome"])
             data: dict[str, Any] = {"ncco": self.safe, "raw": dict(self.asked.raw)}

@@ -19,9 +19,11 @@ from callflows.journal.files import Journal
 from callflows.keeping import KEEPER, Keeper
 from callflows.models import Call, Job, Leg, PhoneNumber, StrayEvent, TimelineEntry
 from callflows.refusing import TALLY
+from callflows.threads import Threads
 from callflows.watch import WATCH
 from callflows.webhooks import views
 from callflows.webhooks.happening import Happening
+from callflows.webhooks.turn import Turn
 from tests.make import CALLER, ECHO, NUMBER, ROOM, UUID, ask, event_url, make_flow, make_number, talk, tell
 from tests.outage import Outage
 from tests.signing import APPLICATION, KEY, SECRET, bearer
@@ -269,6 +271,26 @@ def test_answer_that_was_kept_by_its_thread_and_by_the_clock_is_told_once(
         ask(client)
     outage.store()
     assert TimelineEntry.objects.count() == 1
+
+
+def test_answer_that_the_database_commits_when_the_safe_one_was_said_is_not_told(
+    client: Client, outage: Outage, menu: PhoneNumber
+) -> None:
+    with patch.object(views, "in_time", committed_too_late):
+        assert ask(client) == SAFE
+    outage.store()
+    (call,) = Call.objects.all()
+    assert call.outcome == "not served"
+    assert [(each.kind, each.name) for each in call.timeline.exclude(key="")] == [("problem", "answer")]
+    assert not [text for text in texts(call) if text.startswith("Served")]
+    # Asked anew, the caller gets the flow, which is told beside it.
+    assert ask(client) != SAFE
+    assert [text for text in texts(call) if text.startswith("Served")]
+
+
+async def committed_too_late(threads: Threads, work: Callable[[Turn], object], seconds: float) -> None:
+    """The work takes its turn, and its COMMIT hangs until nobody waits for it."""
+    await threads.start(work, Turn())
 
 
 async def keep_twice(keep: Callable[[], object], seconds: float) -> bool:

@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import pytest
 from django.utils import timezone
 
 from callflows.keeping import KEEPER
+from callflows.models import Call
 from callflows.watch import WATCH
+
+# What callers of a number hear meanwhile, and an event that may be answered.
+SAFE = [{"action": "talk", "text": "We are closed."}]
+PRESSED: Any = {"dtmf": {"digits": "1", "timed_out": False}}
+
+
+def kept(folder: Path) -> str:
+    """Return all that the journal in a folder holds."""
+    return "".join(each.read_text() for each in folder.glob("*.journal"))
+
+
+def texts(call: Call) -> list[str]:
+    return [entry.text for entry in call.timeline.all()]
 
 
 class Outage:

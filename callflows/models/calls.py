@@ -257,7 +257,8 @@ class RoomStay(models.Model):
 
 
 class TimelineEntry(models.Model):
-    """One thing that happened in a call. Entries are only ever added.
+    """One thing that happened in a call. Entries are only ever added; one that tells of an answer which was committed
+    too late to be said is taken away (``Answer.keep``).
 
     ``key`` is the SHA-256 of a webhook's canonical body, so that a repeat is recognized; ``reply`` is what the first
     delivery was answered, byte for byte.

@@ -27,7 +27,7 @@ from callflows.payloads.events import CallEvent
 from callflows.webhooks import journalled
 from callflows.webhooks.addresses import StepRef, key_of, without_tokens
 from callflows.webhooks.branches import place_of, with_notes
-from callflows.webhooks.documents import Document, entry, serve
+from callflows.webhooks.documents import Document, entry, forget_dialling, serve
 from callflows.webhooks.reading import Received, Refused
 from callflows.webhooks.safe import SAFE
 from callflows.webhooks.stray import keep_stray
@@ -289,8 +289,10 @@ class Answer:
             if call.timeline.filter(key=key).exists():
                 return
             # A database that hung may commit, once it goes on, an answer that nobody waited for any more:
-            # that one was never said.
-            call.timeline.filter(key=self.key, at=self.at).delete()
+            # that one was never said, and nobody is to be called for it.
+            unsaid, _ = call.timeline.filter(key=self.key, at=self.at).delete()
+            if unsaid:
+                forget_dialling(call)
             call.outcome = NOT_SERVED
             call.save(update_fields=["outcome"])
             data: dict[str, Any] = {"ncco": self.safe, "raw": dict(self.asked.raw)}

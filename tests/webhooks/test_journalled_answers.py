@@ -12,11 +12,11 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from callflows.models import Call, PhoneNumber, TimelineEntry
+from callflows.models import Call, Job, PhoneNumber, TimelineEntry
 from callflows.threads import Threads
 from callflows.webhooks import views
 from callflows.webhooks.turn import Turn
-from tests.make import CALLER, NUMBER, UUID, ask, event_url, make_number
+from tests.make import CALLER, NUMBER, UUID, ask, event_url, make_flow, make_number, talk
 from tests.outage import PRESSED, SAFE, Outage, kept, texts
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -93,6 +93,20 @@ def test_answer_that_the_database_commits_when_the_safe_one_was_said_is_not_told
     # Asked anew, the caller gets the flow, which is told beside it.
     assert ask(client) != SAFE
     assert [text for text in texts(call) if text.startswith("Served")]
+
+
+def test_answer_that_was_never_said_calls_nobody_into_the_room(client: Client, outage: Outage) -> None:
+    agent = ("agent", "connect", {"endpoint": {"type": "phone", "number": "447700900333"}})
+    flow = make_flow(agent, talk("bye"), publish=False)
+    flow.joinable = True
+    flow.save()
+    flow.publish({})
+    make_number(flow, safe_ncco=SAFE)
+    with patch.object(views, "in_time", committed_too_late):
+        assert ask(client) == SAFE
+    assert Job.objects.filter(kind="dial_in").count() == 1
+    outage.store()
+    assert not Job.objects.exists()
 
 
 async def committed_too_late(threads: Threads, work: Callable[[Turn], object], seconds: float) -> None:

@@ -40,10 +40,11 @@ def make_flow(
     branches: tuple[tuple[str, str, str | CallFlow], ...] = (),
     at_most: dict[int, int] | None = None,
     then: dict[str, str] | None = None,
+    joinable: bool = False,
     publish: bool = True,
 ) -> CallFlow:
     """Make a flow; a branch is (step, outcome, step or flow); ``at_most`` and ``then`` by its place or name."""
-    flow = CallFlow.objects.create(name=name)
+    flow = CallFlow.objects.create(name=name, joinable=joinable)
     for position, (step, action, options) in enumerate(steps):
         goes = (then or {}).get(step, "next")
         flow.steps.create(position=position, name=step, action=action, options=options, then=goes)

@@ -214,10 +214,7 @@ def test_transfer_needs_our_public_address(vonage: RestServer, settings: Setting
 
 @pytest.mark.parametrize(("status", "left"), [(404, 0), (503, 1)])
 def test_transfer_that_failed_dials_nobody(vonage: RestServer, status: int, left: int) -> None:
-    flow = make_flow(ECHO, publish=False)
-    flow.joinable = True
-    flow.save()
-    flow.publish({"echo": ()})
+    flow = make_flow(ECHO, joinable=True)
     call = make_call()
     vonage.answer = lambda asked: Reply(status)
     with pytest.raises(VonageError):

@@ -28,11 +28,7 @@ def dial_step(**options: Any) -> tuple[str, str, dict[str, Any]]:
 
 
 def make_joinable(*steps: Any, **fields: Any) -> CallFlow:
-    flow = make_flow(*steps, publish=False, **fields)
-    flow.joinable = True
-    flow.save()
-    flow.publish({"echo": ("hung-up",)})
-    return flow
+    return make_flow(*steps, joinable=True, **fields)
 
 
 def in_a_room(flow: CallFlow, **fields: Any) -> Call:

@@ -56,11 +56,7 @@ def connect(endpoint: dict[str, Any], name: str = "call", **options: Any) -> tup
 
 
 def joinable(*steps: tuple[str, str, dict[str, Any]]) -> CallFlow:
-    flow = make_flow(*steps, publish=False)
-    flow.joinable = True
-    flow.save()
-    flow.publish({})
-    return flow
+    return make_flow(*steps, joinable=True)
 
 
 @pytest.fixture

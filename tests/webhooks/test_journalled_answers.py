@@ -97,11 +97,7 @@ def test_answer_that_the_database_commits_when_the_safe_one_was_said_is_not_told
 
 def test_answer_that_was_never_said_calls_nobody_into_the_room(client: Client, outage: Outage) -> None:
     agent = ("agent", "connect", {"endpoint": {"type": "phone", "number": "447700900333"}})
-    flow = make_flow(agent, talk("bye"), publish=False)
-    flow.joinable = True
-    flow.save()
-    flow.publish({})
-    make_number(flow, safe_ncco=SAFE)
+    make_number(make_flow(agent, talk("bye"), joinable=True), safe_ncco=SAFE)
     with patch.object(views, "in_time", committed_too_late):
         assert ask(client) == SAFE
     assert Job.objects.filter(kind="dial_in").count() == 1

@@ -167,10 +167,9 @@ def joinable(client: Client, *branches: tuple[str, str, str | CallFlow], then: s
     """Publish a flow that may be joined, call it; return the address of its connect's events."""
     agent: Step = ("agent", "connect", {"endpoint": {"type": "phone", "number": "447700900333"}})
     steps = (agent, talk("bye", "Bye"), talk("sorry", "Sorry"))
-    flow = make_flow(*steps, branches=branches, then={"agent": then, "bye": "end"}, publish=False)
-    flow.joinable = True
-    flow.save()
-    version = flow.publish({}).as_core()
+    flow = make_flow(*steps, branches=branches, then={"agent": then, "bye": "end"}, joinable=True)
+    assert flow.live is not None
+    version = flow.live.as_core()
     make_number(flow)
     assert [action["action"] for action in ask(client)] == ["conversation"]
     step = version.flow.step("agent")

@@ -137,6 +137,7 @@ def pytest_sessionstart() -> None:
     sparing.instead_of_flushing()
     sparing.static_files_once()
     sparing.pages_alone()
+    sparing.sounds_here()
     sparing.short_tracebacks()
 
 

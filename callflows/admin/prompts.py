@@ -20,7 +20,7 @@ from django.views.decorators.http import require_safe
 from callflows.admin import prompt_page
 from callflows.admin.show import badge, duration, moment
 from callflows.admin.usage import KeepsUsed
-from callflows.audio.files import check
+from callflows.audio.apart import check_apart
 from callflows.audio.format import AudioError
 from callflows.audio.kinds import USABLE
 from callflows.models import AudioPrompt, PromptUpload
@@ -51,12 +51,21 @@ class PromptForm(forms.ModelForm[AudioPrompt]):
 
     def clean_sound(self) -> UploadedFile[Any] | None:
         upload: UploadedFile[Any] | None = self.cleaned_data["sound"]
-        if upload:
-            try:
-                check(upload, settings.PROMPT_MAX_SECONDS)  # type: ignore[arg-type]  # a binary file
-            except AudioError as error:
-                raise forms.ValidationError(str(error)) from None
+        if upload and (trouble := _trouble(upload)):
+            raise forms.ValidationError(trouble)
         return upload
+
+
+def _trouble(upload: UploadedFile[Any]) -> str:
+    """Return what is wrong with an upload as far as its beginning tells; it is examined once."""
+    known = vars(upload)
+    if "trouble" not in known:
+        try:
+            check_apart(upload, settings.PROMPT_MAX_SECONDS)  # type: ignore[arg-type]  # a binary file
+            known["trouble"] = ""
+        except AudioError as error:
+            known["trouble"] = str(error)
+    return str(known["trouble"])
 
 
 @admin.register(AudioPrompt)
@@ -72,6 +81,19 @@ class AudioPromptAdmin(KeepsUsed, admin.ModelAdmin[AudioPrompt]):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AudioPrompt]:
         return super().get_queryset(request).prefetch_related("versions", "uploads")
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        """Examine an upload before Django opens its transaction: on SQLite nobody else writes from there on."""
+        may = self.has_change_permission(request) if object_id else self.has_add_permission(request)
+        if may and (upload := request.FILES.get("sound")):
+            _trouble(upload)
+        return super().changeform_view(request, object_id, form_url, extra_context)
 
     def save_model(self, request: HttpRequest, obj: AudioPrompt, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)

@@ -15,14 +15,13 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from callflows.audio.containers import lay_out
 from callflows.audio.format import RATES, SAMPLE_BYTES, AudioError
-from callflows.audio.kinds import HEAD_BYTES, kind_of, why_unreadable
+from callflows.audio.kinds import HEAD_BYTES, why_unreadable
 from callflows.audio.loudness import Loudness
 from callflows.audio.meter import Meter
-from callflows.audio.mpeg import whole
 from callflows.audio.pcm import to_int16
 from callflows.audio.resample import Resampler
-from callflows.audio.truncation import refuse_broken
 from callflows.audio.waveform import Waveform
 
 Samples = NDArray[np.float32]
@@ -100,6 +99,16 @@ def convert(
     return _convert(source, max_seconds, outputs, progress, first_only=True)[0]
 
 
+def seconds_of(source: BinaryIO) -> float | None:
+    """Return the length of a sound by its header; None where that cannot be told."""
+    try:
+        with _open(source) as stream:
+            known = 0 < stream.frames < NOT_KNOWN
+            return float(stream.frames / stream.samplerate) if known else None
+    except AudioError:
+        return None
+
+
 def read_prompt(source: BinaryIO | Path, max_seconds: float) -> Prompt:
     """Return the sound of a file, as `convert` does, in memory. Raises AudioError."""
     if isinstance(source, Path):
@@ -130,7 +139,12 @@ def write_wav(pcm: BinaryIO, rate: int, target: BinaryIO) -> None:
 
 
 class _Stream(soundfile.SoundFile):  # type: ignore[misc]  # soundfile has no types
-    """A file read from start to end: soundfile seeks after each block, which fails in a FLAC that names no length."""
+    """A file read from start to end: soundfile seeks after each block, which fails in a FLAC that names no length.
+
+    ``notes`` are sentences about the file that it came from.
+    """
+
+    notes: tuple[str, ...] = ()
 
     def seekable(self) -> bool:
         return False
@@ -163,7 +177,7 @@ def _convert(
             progress(_part(stream, source, meter.frames, size))
         if not meter.frames:
             raise AudioError("There is no audio in this file.")
-        notes, drawn = meter.notes(first_only), waveform.columns(COLUMNS)
+        notes, drawn = (*stream.notes, *meter.notes(first_only)), waveform.columns(COLUMNS)
         seconds = meter.frames / rate
         return Sound(seconds, rate, count, meter.level, meter.peak, loudness.lufs, notes, drawn), meter.cancels
 
@@ -184,10 +198,10 @@ def _part(stream: _Stream, source: BinaryIO, frames: int, size: int) -> float:
 
 
 def _open(source: BinaryIO) -> _Stream:
-    refuse_broken(source)
-    source.seek(0)
-    head = source.read(HEAD_BYTES)
-    file = whole(source) if kind_of(head) == "mp3" else source
+    laid = lay_out(source)
+    file = laid.file
+    file.seek(0)
+    head = file.read(HEAD_BYTES)
     file.seek(0)
     # Without a name: soundfile would believe an upload that is called "x.raw" to have no header.
     nameless = SimpleNamespace(read=file.read, seek=file.seek, tell=file.tell)
@@ -195,6 +209,7 @@ def _open(source: BinaryIO) -> _Stream:
         stream = _Stream(nameless)
     except soundfile.LibsndfileError:
         raise AudioError(why_unreadable(head)) from None
+    stream.notes = laid.notes
     if stream.samplerate not in SOURCE_RATES:
         raise AudioError(f"The file has {stream.samplerate:,} samples per second; expected 1,000 to 384,000.")
     return stream

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from pathlib import Path
-
-import soundfile
-
 # Bytes at the start that are enough to tell.
 HEAD_BYTES = 16
 USABLE = "upload WAV, FLAC, OGG, MP3 or AIFF"
@@ -37,11 +32,11 @@ def kind_of(head: bytes) -> str:
         return "wav"
     if head[:4] == b"OggS":
         return "ogg"
-    return "mp3" if head[:3] == b"ID3" or _is_mpeg(head) else ""
+    return "mp3" if head[:3] == b"ID3" or is_mpeg(head) else ""
 
 
-def why_unreadable(head: bytes) -> str:
-    """Return the sentence for a file that cannot be decoded, by its first 16 bytes."""
+def named_other(head: bytes) -> str:
+    """Return the sentence for a file that is no sound we read, where its first 16 bytes tell; else nothing."""
     for start, name in _OTHERS.items():
         if head.startswith(start):
             return f"This is {name}, not a sound file; {USABLE}."
@@ -51,26 +46,26 @@ def why_unreadable(head: bytes) -> str:
         return f"This is an AVI video, not a sound file; {USABLE}."
     if head[:2] in (b"\xff\xf1", b"\xff\xf9"):
         return f"This is an AAC file, which cannot be read here; {USABLE}."
+    if head[:4] in (b"RIFF", b"RIFX", b"RF64") and head[8:12] != b"WAVE" and len(head) >= 12:
+        return f"This is a RIFF file, but not a WAV; {USABLE}."
+    if head[:4] == b"FORM" and head[8:12] not in (b"AIFF", b"AIFC") and len(head) >= 12:
+        return f"This is an IFF file, but not an AIFF; {USABLE}."
+    return ""
+
+
+def why_unreadable(head: bytes) -> str:
+    """Return the sentence for a file that cannot be decoded, by its first 16 bytes."""
+    if other := named_other(head):
+        return other
     if head[:3] == b"ID3":
         return f"There is a tag with a title, but no MP3 sound that can be read behind it; {USABLE}."
-    if head[:4] in _SOUND_HEADS or _is_mpeg(head):
+    if head[:4] in _SOUND_HEADS or is_mpeg(head):
         return "The file is cut off or damaged: its header cannot be read."
     return f"This is not a sound file that can be read; {USABLE}."
 
 
-def _is_mpeg(head: bytes) -> bool:
+def is_mpeg(head: bytes) -> bool:
     """Whether these are the first bytes of an MPEG audio frame: eleven bits set, layer III, a real bit rate."""
     if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
         return False
     return head[1] & 0x06 == 0x02 and head[1] & 0x18 != 0x08 and head[2] >> 4 not in (0, 15) and head[2] & 0x0C != 0x0C
-
-
-def seconds_of(path: Path) -> float | None:
-    """Return the length of a sound file, by its header; None where that cannot be told."""
-    try:
-        found = soundfile.info(str(path))
-    except (soundfile.LibsndfileError, TypeError, ValueError):
-        return None
-    # A length of 2^62 and more stands for "not known".
-    seconds = found.frames / found.samplerate if found.samplerate and found.frames < 2**62 else math.nan
-    return seconds if math.isfinite(seconds) and seconds > 0 else None

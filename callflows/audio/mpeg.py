@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import re
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from callflows.audio.format import AudioError
+from callflows.audio.pieces import BLOCK, Piece, joined
 
 # kbit/s by the index in a frame's header, of MPEG 1 and of MPEG 2 and 2.5, all layer III; 0 and 15 name none.
 BIT_RATES = (
@@ -25,7 +24,6 @@ SYNC = re.compile(rb"\xff[\xe2\xe3\xf2\xf3\xfa\xfb][\x10-\xef]", re.DOTALL)
 HEAD_BYTES = 64
 # What is no frame and no tag, between frames: more than this is no MP3 that anybody should hear.
 MOST_JUNK = 1 << 20
-BLOCK = 1 << 20
 # A frame that only names how many follow, at 64 kbit/s: 192 bytes or more at every rate.
 NAMING_BIT_RATE = 64
 SHORTEST_TAG = {b"ID3": 10, b"TAG": 128, b"APETAGEX": 32}
@@ -63,6 +61,7 @@ class Frame:
 class _Found:
     """The frames with sound, as pieces of the file that follow each other, and what the first frame says of them."""
 
+    start: int = 0
     head: bytes = b""
     frame: Frame | None = None
     count: int = 0
@@ -71,17 +70,16 @@ class _Found:
     cut: bool = False
 
 
-def whole(file: BinaryIO) -> BinaryIO:
-    """Return ``file``, seekable, or a view of it in which the decoder finds every frame.
+def whole(file: BinaryIO) -> BinaryIO | None:
+    """Return the frames of ``file``, seekable, as a file in which the decoder finds every one; None: it is no MP3.
 
     The decoder believes the count in the first frame, which names only the first of several files put together, and
     guesses one from the first bit rate where none is named. Raises AudioError for one that is cut off, or that
-    changes its rate on its way. What is no MP3 comes back as it is.
+    changes its rate on its way.
     """
     found = _walk(file)
-    file.seek(0)
     if found.frame is None:
-        return file
+        return None
     seconds = [count * found.frame.samples / found.frame.rate for count in (found.named or 0, found.count)]
     if found.named is not None and found.named > found.count + 1:
         raise AudioError(
@@ -89,25 +87,34 @@ def whole(file: BinaryIO) -> BinaryIO:
         )
     if found.cut:
         raise AudioError(f"The file is cut off: its last frame, after {seconds[1]:.1f} s, is not whole.")
-    if found.named is not None and found.named >= found.count - 1 and len(found.pieces) == 1:
-        return file
-    return io.BufferedReader(_View(file, _naming(found.head, found.count), found.pieces), BLOCK)
+    pieces: list[Piece] = [*found.pieces]
+    if found.named is not None and found.named >= found.count - 1 and len(pieces) == 1:
+        # With its first frame, which also says how much silence the encoder added.
+        return joined(file, [(found.start, found.pieces[0][1])])
+    return joined(file, [_naming(found.head, found.count), *pieces])
+
+
+def after_tags(file: BinaryIO) -> int:
+    """Return where the tags at the front of a file end."""
+    return _Window(file).skip_tags(0)
 
 
 def _walk(file: BinaryIO) -> _Found:
-    """Step from frame to frame. Nothing is found in what does not begin with a tag or two frames in a row."""
+    """Step from frame to frame; the first one is the first of two in a row. Tags and zeros may stand before it."""
     found, window = _Found(), _Window(file)
-    at, junk = window.skip_tags(0), 0
+    at = first = window.skip_tags(0)
+    junk = 0
     while at < window.size:
         head = window.read(at, HEAD_BYTES)
         frame = Frame.parse(head)
         follows = bool(found.pieces) and found.pieces[-1][1] == at
-        if frame is None or not (follows or window.begins(at, frame)):
-            if not found.count and found.named is None:
-                return found
+        searched = found.frame is None and at != first
+        if frame is None or not (follows or window.begins(at, frame, searched)):
             after = window.skip_tags(at)
             step = after if after != at else window.next_sync(at + 1)
             junk += step - at if after == at else 0
+            if junk > MOST_JUNK and found.frame is None:
+                return found
             if junk > MOST_JUNK:
                 raise AudioError("The file is damaged: more than 1 MiB between its frames is no MP3.")
             at = step
@@ -128,7 +135,7 @@ def _take(found: _Found, at: int, head: bytes, frame: Frame) -> None:
         )
     named = _named(head, frame)
     if found.frame is None:
-        found.head, found.frame, found.named = head[:4], frame, named
+        found.start, found.head, found.frame, found.named = at, head[:4], frame, named
     if named is not None:
         return
     found.count += 1
@@ -176,12 +183,12 @@ class _Window:
             self._start, self._held = at, self._file.read(BLOCK)
         return self._held[at - self._start : at - self._start + count]
 
-    def begins(self, at: int, frame: Frame) -> bool:
-        """Whether another frame of the same kind follows this one, or the end of the file, or a tag."""
+    def begins(self, at: int, frame: Frame, searched: bool) -> bool:
+        """Whether another frame of the same kind follows this one; where none was searched for, an end or a tag does."""
         after = self.read(at + frame.length, 8) if at + frame.length < self.size else b""
         follows = Frame.parse(after)
         same = follows is not None and (follows.rate, follows.samples) == (frame.rate, frame.samples)
-        return same or not after or after.startswith(tuple(SHORTEST_TAG))
+        return same or (not searched and (not after or after.startswith(tuple(SHORTEST_TAG))))
 
     def skip_tags(self, at: int) -> int:
         while (length := self._tag(at)) and at < self.size:
@@ -193,8 +200,10 @@ class _Window:
         head = self.read(at, 32)
         for mark, shortest in SHORTEST_TAG.items():
             if head.startswith(mark) and len(head) >= 10:
-                # A size of 28 bits, seven in each byte, and a footer where a flag says so.
-                size = head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9]
+                # A size of 28 bits, seven in each byte, and a footer where a flag says so. Some programs
+                # write eight in each; where that cannot be told the first frame is searched for.
+                seven = max(head[6:10]) < 0x80
+                size = head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9] if seven else int.from_bytes(head[6:10])
                 if mark == b"ID3":
                     return shortest + size + (10 if head[5] & 0x10 else 0)
                 return shortest + (
@@ -207,50 +216,3 @@ class _Window:
         block = self.read(at, min(BLOCK, self.size - at))
         found = SYNC.search(block)
         return at + (found.start() if found else max(1, len(block) - 2))
-
-
-class _View(io.RawIOBase):
-    """Pieces of a file, after a beginning of its own, as one file."""
-
-    def __init__(self, file: BinaryIO, beginning: bytes, pieces: list[tuple[int, int]]) -> None:
-        super().__init__()
-        self._file, self._beginning, self._pieces, self._at = file, beginning, pieces, 0
-        self._size = len(beginning) + sum(stop - start for start, stop in pieces)
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = 0, /) -> int:
-        self._at = max(0, offset + (0, self._at, self._size)[whence])
-        return self._at
-
-    def tell(self) -> int:
-        return self._at
-
-    def readinto(self, target: memoryview, /) -> int:  # type: ignore[override]  # it is one, whatever was given
-        """Read from one piece at a time: who wants more asks again."""
-        for at, part in self._parts():
-            if at <= self._at < at + part[1] - part[0]:
-                left = part[1] - part[0] - (self._at - at)
-                block = self._block(part[0] + self._at - at, min(len(target), left), own=at == 0)
-                target[: len(block)] = block
-                self._at += len(block)
-                return len(block)
-        return 0
-
-    def _parts(self) -> Iterator[tuple[int, tuple[int, int]]]:
-        """Yield where each piece begins in the view, and what it is of the file; the first is the beginning."""
-        yield 0, (0, len(self._beginning))
-        at = len(self._beginning)
-        for start, stop in self._pieces:
-            yield at, (start, stop)
-            at += stop - start
-
-    def _block(self, start: int, count: int, own: bool) -> bytes:
-        if own:
-            return self._beginning[start : start + count]
-        self._file.seek(start)
-        return self._file.read(count)

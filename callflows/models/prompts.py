@@ -19,7 +19,8 @@ from django.db import models, transaction
 from django.db.models.signals import post_delete
 from django.dispatch import receiver
 
-from callflows.audio.files import Sound, convert, write_wav
+from callflows.audio.apart import convert_apart
+from callflows.audio.files import Sound, write_wav
 from callflows.audio.format import RATES
 from callflows.models.parts import Whole, part
 
@@ -116,7 +117,7 @@ def converted(source: BinaryIO, progress: Callable[[float], object] = lambda par
     with ExitStack() as stack:
         files: dict[str, Any] = {name: stack.enter_context(part()) for name in FILES}
         rates = {rate: files[f"{rate}.l16"] for rate in RATES}
-        sound = convert(source, settings.PROMPT_MAX_SECONDS, rates, progress)
+        sound = convert_apart(source, settings.PROMPT_MAX_SECONDS, rates, progress)
         write_wav(rates[WAV_RATE], WAV_RATE, files["prompt.wav"])
         for file in files.values():
             file.flush()

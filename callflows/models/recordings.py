@@ -17,8 +17,9 @@ from django.db.models.signals import post_delete
 from django.dispatch import receiver
 from django.utils import timezone
 
+from callflows.audio.apart import seconds_apart
 from callflows.audio.format import AudioError
-from callflows.audio.kinds import HEAD_BYTES, kind_of, seconds_of
+from callflows.audio.kinds import HEAD_BYTES, kind_of
 from callflows.audio.timing import Summary, summarize, timing_path
 from callflows.audio.wavfile import is_locked, repair
 from callflows.models.calls import Call, TimelineEntry
@@ -180,7 +181,7 @@ class Recording(models.Model):
         Its name is always the same: what a worker left that was killed right then is replaced. Raises Hopeless when
         it is no sound.
         """
-        kind, seconds, size = _kind(path), seconds_of(path), path.stat().st_size
+        kind, seconds, size = _kind(path), seconds_apart(path), path.stat().st_size
         with transaction.atomic():
             row = Recording.objects.select_for_update(of=("self",)).select_related("call").get(pk=self.pk)
             if row.file:

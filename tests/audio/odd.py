@@ -64,12 +64,16 @@ def mp3_frames(content: bytes) -> list[bytes]:
 def ogg_page(content: bytes, flags: int, serial: int) -> bytes:
     """Return one page of an OGG with one packet; its checksum is right."""
     head = struct.pack("<4sBBqIIIB", b"OggS", 0, flags, 0, serial, 0, 0, 1) + bytes((len(content),))
+    return head[:22] + struct.pack("<I", _checksum(head + content)) + head[26:] + content
+
+
+def _checksum(page: bytes) -> int:
     register = 0
-    for byte in head + content:
+    for byte in page:
         register ^= byte << 24
         for _ in range(8):
             register = (register << 1 ^ 0x04C11DB7 if register & 0x80000000 else register << 1) & 0xFFFFFFFF
-    return head[:22] + struct.pack("<I", register) + head[26:] + content
+    return register
 
 
 def png() -> bytes:
@@ -85,6 +89,21 @@ def flac_of_unknown_length(seconds: float) -> bytes:
     content[21] &= 0xF0
     content[22:26] = bytes(4)
     return bytes(content)
+
+
+def _big_endian(wav: bytes) -> bytes:
+    """Return a WAV of 16 bits with all numbers the other way round."""
+    sound = np.frombuffer(wav[44:], "<i2").astype(">i2").tobytes()
+    form = struct.pack(">IHHIIHH", 16, *struct.unpack("<HHIIHH", wav[20:36]))
+    return (
+        b"RIFX" + struct.pack(">I", len(wav) - 8) + b"WAVEfmt " + form + b"data" + struct.pack(">I", len(sound)) + sound
+    )
+
+
+def _in_wav(mp3: bytes) -> bytes:
+    form = struct.pack("<IHHIIHHHHIHHH", 30, 0x55, 1, 44100, 8000, 1, 0, 12, 1, 2, 208, 1, 1393)
+    body = b"WAVEfmt " + form + b"data" + struct.pack("<I", len(mp3)) + mp3
+    return b"RIFF" + struct.pack("<I", len(body)) + body
 
 
 def late_nan() -> NDArray[np.float64]:
@@ -121,12 +140,56 @@ def right() -> dict[str, tuple[bytes, float]]:
         "padding behind the sound": (wav + bytes(20000), 1.0),
         "a FLAC with a tag of an MP3": (id3(500) + flac, 1.0),
         "an MP3 with a tag of 8 MB": (id3(8 << 20) + mp3, 1.0),
+        "a list whose pad byte is missing": (with_chunk(wav, b"LIST", b"INFOISFT\r\0\0\0Lavf58.76.100"), 1.0),
+        "an MP3 behind 64 zeros": (bytes(64) + mp3, 1.0),
+        "an MP3 whose tag is longer than it says": (id3(500) + bytes(2048) + mp3, 1.0),
+        "an MP3 whose tag counts in bytes of eight bits": (b"ID3\x03\0\0\0\0\x01\x90" + bytes(400) + mp3, 1.0),
+        "an MP3 in a WAV": (_in_wav(mp3), 1.0),
+        "a WAV with lists larger than it": (with_chunk(wav, b"LIST", b"adtlerel\xf8\xff\xff\xff"), 1.0),
+        "Apple's lossless codec": (encoded(tone(440, 1.0, 44100), kind="CAF", subtype="ALAC_16"), 1.0),
+        "IMA ADPCM, in whole blocks": (encoded(tone(440, 1.0, 44100), subtype="IMA_ADPCM"), 1.01993),
+        "GSM, in whole blocks": (encoded(tone(440, 1.0, 8000), 8000, subtype="GSM610"), 1.04),
+        "an extensible WAV": (encoded(channels(2), kind="WAVEX"), 1.0),
+        "a WAV of big numbers": (_big_endian(wav), 1.0),
         "an MP3 with an old tag at its end": (mp3 + b"TAG" + bytes(125), 1.0),
         "an MP3 without a count of its frames": (b"".join(frames[1:]), len(frames[1:]) * 1152 / 44100),
         "two MP3 put together": (mp3 + other, whole),
         "two MP3 put together, with tags": (id3(300) + mp3 + b"TAG" + bytes(125) + id3(300) + other, whole),
         "two MP3 without counts": (b"".join(frames[1:] + more[1:]), whole),
     }
+
+
+@cache
+def noted() -> dict[str, tuple[bytes, float, str]]:
+    """Return sound with a flaw that loses nothing, by the flaw, each with its length and what the operator is told."""
+    wav, aiff, au, caf, w64 = (
+        encoded(tone(440, 1.0, 44100), kind=kind) for kind in ("WAV", "AIFF", "AU", "CAF", "W64")
+    )
+    opus = encoded(tone(440, 1.0, 48000), 48000, "OGG", "OPUS")
+    size, never = struct.pack("<q", 88200 + 24), "as if it was never finished"
+    over = {f"{count} bytes too many": (counting(wav, 88200 + count), 1.0, "too many") for count in (1, 2, 8, 28, 44)}
+    return {
+        **over,
+        "a data length of zero": (counting(wav, 0), 1.0, never),
+        "an AIFF of length zero": (aiff.replace(*_sized(b"SSND", ">I", 88208, 0)), 1.0, never),
+        "a CAF of length zero": (caf.replace(*_sized(b"data", ">q", 88204, 0)), 1.0, never),
+        "an AU of length zero": (au[:8] + bytes(4) + au[12:], 1.0, never),
+        "a W64 of length zero": (w64.replace(size, struct.pack("<q", 24)), 1.0, never),
+        "an AIFF that counts too many": (aiff.replace(*_sized(b"SSND", ">I", 88208, 88252)), 1.0, "44 bytes"),
+        "an Opus without its end": (_endless(opus), 1.0, "is not marked"),
+        "a Vorbis without its end": (_endless(encoded(tone(440, 1.0, 44100), kind="OGG")), 1.0, "is not marked"),
+    }
+
+
+def _sized(name: bytes, form: str, before: int, after: int) -> tuple[bytes, bytes]:
+    return name + struct.pack(form, before), name + struct.pack(form, after)
+
+
+def _endless(ogg: bytes) -> bytes:
+    """Return an OGG whose last page does not say that it is one; its checksum is right."""
+    at = ogg.rindex(b"OggS")
+    head = ogg[at : at + 5] + bytes((ogg[at + 5] & ~4,)) + ogg[at + 6 : at + 22] + bytes(4) + ogg[at + 26 :]
+    return ogg[:at] + head[:22] + struct.pack("<I", _checksum(head)) + head[26:]
 
 
 @cache
@@ -144,7 +207,6 @@ def _cut_or_long() -> dict[str, tuple[bytes, str]]:
         "a FLAC cut early": (encoded(noise(1.0), kind="FLAC")[:30000], "cut off"),
         "a FLAC cut late": (encoded(noise(2.5), kind="FLAC")[:-30000], "cut off"),
         "a cut OGG": (ogg[:-1], "its last OGG page is not whole"),
-        "an OGG without its last page": (ogg[: ogg.rindex(b"OggS")], "the end of its OGG stream is missing"),
         "a cut MP3": (mp3[: len(mp3) // 2], "cut off: it promises 1.0 s"),
         "a cut MP3 without a count": (b"".join(mp3_frames(mp3)[1:])[:9000], "its last frame, after 0."),
         "a cut W64": (w64[:50000], "cut off"),
@@ -163,7 +225,6 @@ def _no_numbers() -> dict[str, tuple[bytes, str]]:
         "NaN at the end": (encoded(late_nan(), subtype="DOUBLE"), "values that are no numbers"),
         "infinity": (encoded(infinite, subtype="DOUBLE"), "values that are no numbers"),
         "beyond all floats": (encoded(np.full(100, 1e300), subtype="DOUBLE"), "values that are no numbers"),
-        "a data length of zero": (counting(wav, 0), "counts 0 bytes of audio, but 88,200 more follow"),
         "half the data length": (counting(wav, 44100), "counts 44,100 bytes of audio, but 44,100 more follow"),
         "a rate of 2 GHz": (wav.replace(struct.pack("<I", 44100), b"\xff\xff\xff\x7f", 1), "expected 1,000 to 384,000"),
     }
@@ -196,7 +257,30 @@ def _no_sound() -> dict[str, tuple[bytes, str]]:
         "an OGG film": (ogg_page(b"\x80theora\x03\x02\x01", 2, 7) + ogg_page(b"frame", 4, 7), "cannot be read"),
         "AAC": (b"\xff\xf1\x50\x80\x2e\x7f\xfc" + noise(0.1).tobytes(), "an AAC file"),
         "AMR": (b"#!AMR\n" + noise(0.1).tobytes(), "an AMR file"),
+        "G.729": (_encoded_as(0x83), "encoded as G.729, which cannot be read here; export it as WAV"),
+        "G.726": (_encoded_as(0x45), "encoded as G.726"),
+        "TrueSpeech": (_encoded_as(0x22), "encoded as TrueSpeech"),
+        "WMA in a WAV": (_encoded_as(0x161), "encoded as Windows Media Audio"),
+        "an encoding that nobody knows": (_encoded_as(0x7777), "encoded as number 0x7777"),
+        "an Amiga's 8SVX": (b"FORM\0\0\0\x648SVXVHDR" + bytes(88), "an IFF file, but not an AIFF"),
+        "a W64 with a chunk of 2^63 bytes": (_huge_w64(), "header cannot be read"),
+        "an RF64 of 2^63 bytes": (_huge_rf64(), "cut off: it promises 9,223,372,036,854,775,807 bytes"),
         "HTML": (b"<!doctype html><title>404</title>" * 50, "a web page or XML"),
         "text": (b"hello\n" * 1000, "not a sound file that can be read"),
         "nothing but zeros": (bytes(5000), "not a sound file that can be read"),
     }
+
+
+def _encoded_as(tag: int) -> bytes:
+    wav = encoded(noise(0.1, 8000), 8000)
+    return wav[:20] + struct.pack("<H", tag) + wav[22:]
+
+
+def _huge_w64() -> bytes:
+    """Return a W64 in which a chunk before the sound says that it is larger than any file."""
+    w64 = encoded(noise(0.1), kind="W64")
+    return w64[:40] + b"junk" + bytes(12) + struct.pack("<Q", 2**63 - 8) + w64[40:]
+
+
+def _huge_rf64() -> bytes:
+    return encoded(noise(0.1), kind="RF64").replace(struct.pack("<Q", 8820), struct.pack("<Q", 2**63 - 1), 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from callflows.audio.pcm import samples
 from callflows.audio.tones import spectrum_peak
 from tests.audio import odd
 
+FILES = Path(__file__).parent / "files"
 # What nothing at the beginning tells: found by the job that converts.
 FOUND_LATE = {"a FLAC cut late", "NaN at the end", "two FLAC put together", "too long, and says nothing"}
 
@@ -42,6 +44,49 @@ def test_what_is_odd_and_right_is_heard_to_its_end(name: str) -> None:
 def test_second_of_two_mp3_is_heard_too(name: str) -> None:
     pcm = samples(read_prompt(io.BytesIO(odd.right()[name][0]), odd.LIMIT).pcm[16000])
     assert spectrum_peak(pcm[-12000:], 16000) == pytest.approx(880, abs=2)
+
+
+@pytest.mark.parametrize("name", odd.noted())
+def test_flaw_that_loses_nothing_is_a_note(name: str) -> None:
+    content, seconds, told = odd.noted()[name]
+    check(io.BytesIO(content), odd.LIMIT)
+    prompt = read_prompt(io.BytesIO(content), odd.LIMIT)
+    assert prompt.seconds == pytest.approx(seconds, abs=0.02)
+    (note,) = prompt.notes
+    assert told in note
+    assert spectrum_peak(samples(prompt.pcm[16000]), 16000) == pytest.approx(440, abs=2)
+
+
+# What recorders, phones and an attacker made, as they came.
+FOUND = {
+    **dict.fromkeys(("data-1-over.wav", "data-44-over.wav"), "too many"),
+    **{"data-size-0.wav": "never finished", "opus-no-eos.ogg": "is not marked", "odd-list.wav": ""},
+    **dict.fromkeys(("zeros-64.mp3", "tag-then-2048-zeros.mp3"), ""),
+}
+REFUSED = {
+    "g729.wav": "encoded as G.729",
+    "huge-chunk.w64": "header cannot be read",
+    "list-subchunk-size-56-bytes.wav": "header cannot be read",
+}
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_file_that_was_found_is_heard(name: str) -> None:
+    prompt = read_prompt(FILES / name, odd.LIMIT + 2)
+    assert prompt.seconds > 0.4
+    assert FOUND[name] in "".join(prompt.notes)
+    assert bool(prompt.notes) == bool(FOUND[name])
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_file_that_was_found_is_refused(name: str) -> None:
+    with pytest.raises(AudioError, match=REFUSED[name]):
+        read_prompt(FILES / name, odd.LIMIT)
+
+
+def test_list_larger_than_its_chunk_is_never_seen_by_the_decoder() -> None:
+    """libsndfile 1.2 stands for ever at it."""
+    assert read_prompt(FILES / "list-subchunk-size.wav", odd.LIMIT).seconds == 0.1
 
 
 @pytest.mark.parametrize("name", odd.wrong())

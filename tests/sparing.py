@@ -74,7 +74,7 @@ def sounds_here() -> None:
     def here(
         request: dict[str, Any],
         source: BinaryIO,
-        seconds: tuple[int, int],
+        seconds: tuple[int, float],
         outputs: Mapping[int, BinaryIO] | None = None,
         tell: apart.Tell = lambda part: None,
     ) -> Any:

@@ -81,17 +81,18 @@ def work(request: Mapping[str, Any], source: BinaryIO, outputs: Mapping[int, Bin
 def _ask(
     request: dict[str, Any],
     source: BinaryIO,
-    seconds: tuple[int, int],
+    seconds: tuple[int, float],
     outputs: Mapping[int, BinaryIO] | None = None,
     tell: Tell = lambda part: None,
 ) -> Any:
     """Return what the other process found. Raises AudioError."""
     with _on_disk(source) as file:
-        files = {"source": file.fileno(), "outputs": {rate: each.fileno() for rate, each in (outputs or {}).items()}}
-        told = json.dumps({**request, **files, "seconds": seconds[0]})
+        written = {rate: output.fileno() for rate, output in (outputs or {}).items()}
+        told = json.dumps({**request, "source": file.fileno(), "outputs": written, "seconds": seconds[0]})
         command = [sys.executable, "-Es", "-c", BEGIN, str(ROOT), told]
-        kept = [files["source"], *files["outputs"].values()]
+        kept = [file.fileno(), *written.values()]
         with subprocess.Popen(command, pass_fds=kept, env=ENVIRONMENT, stdout=subprocess.PIPE, **QUIET) as process:
+            assert process.stdout is not None, "it is a pipe"
             late = Timer(seconds[1], process.kill)
             late.start()
             try:

@@ -49,36 +49,9 @@ W64_HEAD = 40
 BEGINNINGS = (b"RIFF", b"RIFX", b"RF64", b"FORM", b"riff", b"caff", b".snd")
 # The names by which the place of a chunk is known again where its neighbour has an odd size.
 NAMES = {
-    *(
-        b"fmt ",
-        b"data",
-        b"fact",
-        b"LIST",
-        b"bext",
-        b"cue ",
-        b"smpl",
-        b"inst",
-        b"iXML",
-        b"id3 ",
-        b"ID3 ",
-        b"JUNK",
-        b"junk",
-    ),
-    *(
-        b"PEAK",
-        b"cart",
-        b"plst",
-        b"axml",
-        b"PAD ",
-        b"COMM",
-        b"SSND",
-        b"FVER",
-        b"NAME",
-        b"AUTH",
-        b"(c) ",
-        b"ANNO",
-        b"MARK",
-    ),
+    *(b"fmt ", b"data", b"fact", b"LIST", b"bext", b"cue ", b"smpl", b"inst", b"iXML", b"id3 ", b"ID3 "),
+    *(b"JUNK", b"junk", b"PEAK", b"cart", b"plst", b"axml", b"PAD "),
+    *(b"COMM", b"SSND", b"FVER", b"NAME", b"AUTH", b"(c) ", b"ANNO", b"MARK"),
 }
 
 

@@ -27,7 +27,7 @@ def _asked_apart(monkeypatch: pytest.MonkeyPatch) -> None:
 WAV = odd.encoded(odd.noise(0.5))
 
 
-def doing(code: str, monkeypatch: pytest.MonkeyPatch, seconds: tuple[float, float] = (10, 30)) -> Any:
+def doing(code: str, monkeypatch: pytest.MonkeyPatch, seconds: tuple[int, float] = (10, 30)) -> Any:
     """Return what the other process finds whose work is ``code``, an expression."""
     work = f"from callflows.audio import apart; apart.work = lambda *given: {code}; apart.main(sys.argv[2])"
     monkeypatch.setattr(apart, "BEGIN", BEGIN.partition("from")[0] + "import os, time; " + work)
@@ -72,7 +72,7 @@ def test_length_is_told(tmp_path: Path) -> None:
     ],
 )
 def test_decoder_that_stands_or_dies_ends_alone(
-    code: str, seconds: tuple[float, float], told: str, monkeypatch: pytest.MonkeyPatch
+    code: str, seconds: tuple[int, float], told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun = time.monotonic()
     with pytest.raises(AudioError) as refused:

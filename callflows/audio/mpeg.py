@@ -184,7 +184,7 @@ class _Window:
         return self._held[at - self._start : at - self._start + count]
 
     def begins(self, at: int, frame: Frame, searched: bool) -> bool:
-        """Whether another frame of the same kind follows this one; where none was searched for, an end or a tag does."""
+        """Whether another frame of the same kind follows; where this one was not searched for, an end or a tag does."""
         after = self.read(at + frame.length, 8) if at + frame.length < self.size else b""
         follows = Frame.parse(after)
         same = follows is not None and (follows.rate, follows.samples) == (frame.rate, frame.samples)

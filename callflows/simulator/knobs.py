@@ -22,8 +22,9 @@ class Knobs:
     # 5: which frames a full buffer loses, and how many frames it holds (1,024 before 2026).
     overflow: Literal["newest", "oldest"] = "newest"
     buffer: int = 3072
-    # 6: a frame of the wrong size ends the leg (1006), or is cut or filled.
-    bad_frame: Literal["close", "pad"] = "close"
+    # 6, 11.11: a message of the wrong size ends the leg (1006), or is cut or filled; at the edges: a short one is
+    # filled before any audio, and as the last one.
+    bad_frame: Literal["edges", "close", "pad"] = "edges"
     # 7: does a clear fire the notifies that wait?
     clear_fires_notify: bool = False
     # 8: has the token of a handshake the hash of its empty body?

@@ -175,8 +175,12 @@ class SocketLine:
             self._note(f"got {message[:200]}")
         elif not self.wire.played + self.wire.unplayed:
             self._note(f"first sound from the application after {(now - self.since) * 1000:.0f} ms")
+        bad = self.wire.bad
         try:
             self._pass(self.wire.receive(message, now))
+            if self.wire.bad > bad:
+                expected = self.wire.fmt.frame_bytes
+                self._note(f"got {len(message)} bytes of audio instead of {expected}: they are taken for a frame")
         except PlatformError as error:
             call.refuse(f"{error}: Vonage drops the leg", self.leg)
             self.close(abort=True)

@@ -25,6 +25,8 @@ class PlatformError(ValueError):
 class Knobs:
     """What nobody documents about Vonage's end; the defaults are the likeliest answers.
 
+    ``bad_frame`` says what a message of a wrong size does: ``close`` the leg, be cut or filled (``pad``), or be filled
+    at the ``edges``, before any audio and after the last, and close the leg in mid-stream or when it is too long.
     ``buffer`` counts frames: 3072 (60 s) since 2026, 1024 before; of what is beyond it the newest frame, or the
     oldest, is dropped and counted (``overflow``).
     ``prebuffer`` counts the frames that wait before sound starts: without a phone's jitter buffer every echo
@@ -37,7 +39,7 @@ class Knobs:
     clear: Literal["works", "ignored"] = "works"
     clear_seconds: float = 0.0
     clear_fires_notify: bool = False
-    bad_frame: Literal["close", "pad"] = "close"
+    bad_frame: Literal["edges", "close", "pad"] = "edges"
     prebuffer: int = 3
     overflow: Literal["newest", "oldest"] = "newest"
 
@@ -67,6 +69,9 @@ class Platform:
         self._say_due = _NEVER
         self._started = 0.0
         self._step = 0
+        # Bytes of a short message in sound that goes on: it may be the last one; 0: there was none.
+        self._short = 0
+        self._heard_any = False
         self._play_due = _NEVER
         self._dry_since = -_NEVER
         self._clears_due: deque[float] = deque()
@@ -128,6 +133,8 @@ class Platform:
         fired = self._reached()
         if not self._queue:
             self._dry_since, self._play_due = self._play_due, _NEVER
+            # A short message was the last one.
+            self._short = 0
             return fired
         frame = self._queue.popleft()
         assert isinstance(frame, bytes)
@@ -146,11 +153,11 @@ class Platform:
         return fired
 
     def _frame(self, pcm: bytes, now: float) -> None:
+        if self._short:
+            raise PlatformError(f"expected {self.fmt.frame_bytes} bytes of audio in mid-stream, got {self._short}")
         if len(pcm) != self.fmt.frame_bytes:
-            self.bad += 1
-            if self.knobs.bad_frame == "close":
-                raise PlatformError(f"expected {self.fmt.frame_bytes} bytes of audio, got {len(pcm)}")
-            pcm = pcm[: self.fmt.frame_bytes].ljust(self.fmt.frame_bytes, b"\0")
+            pcm = self._fitted(pcm)
+        self._heard_any = True
         if self.unplayed >= self.knobs.buffer:
             self.lost += 1
             if self.knobs.overflow == "newest":
@@ -161,6 +168,16 @@ class Platform:
         self.unplayed += 1
         if self._play_due == _NEVER:
             self._start(now)
+
+    def _fitted(self, pcm: bytes) -> bytes:
+        """Return a message of a wrong size as a frame."""
+        size, rule = self.fmt.frame_bytes, self.knobs.bad_frame
+        self.bad += 1
+        if rule == "close" or (rule == "edges" and len(pcm) > size):
+            raise PlatformError(f"expected {size} bytes of audio, got {len(pcm)}")
+        if rule == "edges" and self._heard_any:
+            self._short = len(pcm)
+        return pcm[:size].ljust(size, b"\0")
 
     def _start(self, now: float) -> None:
         """After an underrun the schedule starts anew; there is no catching up."""
@@ -189,7 +206,7 @@ class Platform:
     def _clear(self) -> list[str | bytes]:
         pending: list[str | bytes] = [each for each in self._queue if isinstance(each, str)]
         self._queue.clear()
-        self.unplayed = 0
+        self.unplayed = self._short = 0
         self._play_due, self._dry_since = _NEVER, -_NEVER
         return [*(pending if self.knobs.clear_fires_notify else []), _json({"event": "websocket:cleared"})]
 

@@ -156,8 +156,8 @@ async def test_a_wrong_sized_frame_is_a_refusal() -> None:
     site.bad_frame = True
     async with serving(site):
         result = await place(caller(), f"http://{site.url}")
-    assert result.bad == 1
-    assert "expected 640 bytes of audio, got 639" in result.refusals[0]
+    assert result.bad == 2
+    assert "expected 640 bytes of audio in mid-stream, got 639" in result.refusals[0]
 
 
 async def test_a_caller_can_be_told_to_hang_up() -> None:

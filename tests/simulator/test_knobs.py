@@ -28,7 +28,7 @@ def test_the_default_of_every_question_is_the_contracts() -> None:
         "headers_over_512": "reject",
         "overflow": "newest",
         "buffer": 3072,
-        "bad_frame": "close",
+        "bad_frame": "edges",
         "clear_fires_notify": False,
         "ws_payload_hash": False,
         "dtx": False,

@@ -195,11 +195,61 @@ def test_clear_drops_a_pending_notify_unless_told_otherwise(fires: bool, marks: 
 
 
 @pytest.mark.parametrize("size", [0, 320, 639, 641, 1280])
-def test_frame_of_wrong_size_ends_the_leg(size: int) -> None:
-    platform = opened()
+def test_frame_of_wrong_size_ends_the_leg_where_it_is_told_to(size: int) -> None:
+    platform = opened(bad_frame="close")
     with pytest.raises(PlatformError, match=f"expected 640 bytes of audio, got {size}"):
         platform.receive(b"\0" * size, 0.0)
     assert platform.bad == 1
+
+
+@pytest.mark.parametrize("size", [0, 8, 148, 639])
+def test_short_last_message_is_filled_and_all_is_heard(size: int) -> None:
+    """As vendor samples send it: 369 whole frames and one of 148 bytes."""
+    platform, sound = opened(), numbered(369)
+    for message in (*sound, b"\1" * size):
+        platform.receive(message, 0.0)
+    platform.advance(10.0)
+    assert platform.take_heard() == [*sound, (b"\1" * size).ljust(640, b"\0")]
+    assert (platform.bad, platform.held) == (1, 0)
+
+
+def test_short_message_before_any_audio_is_filled() -> None:
+    platform = opened()
+    platform.receive(bytes(8), 0.0)
+    for message in numbered(3):
+        platform.receive(message, 0.0)
+    platform.advance(1.0)
+    assert platform.take_heard() == [bytes(640), *numbered(3)]
+
+
+def test_short_message_in_mid_stream_ends_the_leg() -> None:
+    platform = opened()
+    platform.receive(numbered(1)[0], 0.0)
+    platform.receive(bytes(320), 0.001)
+    with pytest.raises(PlatformError, match="expected 640 bytes of audio in mid-stream, got 320"):
+        platform.receive(numbered(1)[0], 0.002)
+
+
+def test_short_message_that_was_the_last_one_may_be_followed_by_more_sound() -> None:
+    platform = opened()
+    for begin in (0.0, 5.0):
+        platform.receive(numbered(1)[0], begin)
+        platform.receive(b"\2", begin)
+        platform.advance(begin + 1.0)
+    platform.receive(CLEAR, 10.0)
+    assert platform.take_heard() == 2 * [numbered(1)[0], b"\2".ljust(640, b"\0")]
+
+
+def test_clear_forgets_a_short_message() -> None:
+    platform = opened()
+    for message in (numbered(1)[0], b"\2", CLEAR, numbered(1)[0]):
+        platform.receive(message, 0.0)
+
+
+@pytest.mark.parametrize("size", [641, 1280])
+def test_long_message_ends_the_leg(size: int) -> None:
+    with pytest.raises(PlatformError, match=f"expected 640 bytes of audio, got {size}"):
+        opened().receive(bytes(size), 0.0)
 
 
 def test_frame_of_wrong_size_can_be_padded_like_the_old_bridge_did() -> None:

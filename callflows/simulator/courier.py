@@ -125,6 +125,8 @@ class Courier:
         what = event_name(webhook.body) if webhook.kind == "event" else webhook.name
         outcome = f"HTTP {result.status}" if isinstance(result, Fetched) else reply.reason
         text = f"{what}: {outcome} after {(call.now - sent) * 1000:.0f} ms"
+        if reply.text and not reply.reason:
+            text = f"{text}; {reply.text}"
         data = {"method": webhook.method, "url": webhook.url, "body": dict(webhook.body)}
         call.note(webhook.kind, text, leg, data)
         return reply

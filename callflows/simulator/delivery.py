@@ -64,7 +64,7 @@ def event_name(body: Mapping[str, Any]) -> str:
 class Reply:
     """What came of a webhook: a document or None to go on, or the ``reason`` that Vonage gives for its failure.
 
-    ``text`` says more than the reason; ``again`` allows another attempt.
+    ``text`` says more, of the reason or of a body that was no document; ``again`` allows another attempt.
     """
 
     document: Document | None = None
@@ -95,7 +95,9 @@ def judge(result: Fetched | NotFetched, wants: Wants, knobs: Knobs) -> Reply:
         return Reply(reason=REFUSED, text=text, again=again)
     if wants == "nothing" or (wants == "document or nothing" and not result.body.strip()):
         return Reply()
-    if result.content_type.partition(";")[0].strip().lower() != "application/json":
+    if wants == "document or nothing" and not _is_array(result):
+        return Reply(text=f"got no NCCO, so the next action runs: {_excerpt(result.body)}")
+    if not _is_json(result):
         expected = "expected an NCCO as application/json"
         return Reply(reason=INVALID, text=f"{expected}, got {result.content_type or 'no content type'}")
     if knobs.ncco_bytes is not None and len(result.body) > knobs.ncco_bytes:
@@ -105,6 +107,19 @@ def judge(result: Fetched | NotFetched, wants: Wants, knobs: Knobs) -> Reply:
     except ValueError as error:
         return Reply(reason=INVALID, text=f"expected an NCCO, got no JSON: {error}")
     return accept(document, knobs)
+
+
+def _is_json(result: Fetched) -> bool:
+    return result.content_type.partition(";")[0].strip().lower() == "application/json"
+
+
+def _is_array(result: Fetched) -> bool:
+    """Whether a reply could be an NCCO: most published servers answer an event with OK, an object, null or a page."""
+    try:
+        return isinstance(json.loads(result.body), list)
+    except ValueError:
+        # What was meant to be one is told as one.
+        return _is_json(result) and result.body.lstrip().startswith(b"[")
 
 
 def accept(document: Any, knobs: Knobs) -> Reply:

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from callflows.simulator.delivery import as_query
+from callflows.simulator.delivery import INVALID, as_query, judge
+from callflows.simulator.effects import Fetched
+from callflows.simulator.knobs import Knobs
 from tests.simulator.world import JSON, Series, World, caller, payload
 
 GOODBYE = [{"action": "talk", "text": "Goodbye."}]
@@ -160,3 +162,22 @@ def test_nested_values_are_json_text_in_a_query() -> None:
         "e": "f",
         "g": "true",
     }
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        *(("text/plain", b"OK"), ("text/html", b"<html>OK</html>"), (JSON, b'{"status":"ok"}'), (JSON, b"null")),
+        *((JSON, b"OK"), ("", b"200"), (JSON, b'"ok"'), (JSON, b" "), ("text/plain", b"[object Object]")),
+    ],
+)
+def test_reply_to_an_event_that_is_no_array_lets_the_next_action_run(kind: str, body: bytes) -> None:
+    reply = judge(Fetched(1, 200, kind, body), "document or nothing", Knobs())
+    assert (reply.document, reply.reason) == (None, "")
+    assert reply.text == (f"got no NCCO, so the next action runs: {body.decode()}" if body.strip() else "")
+    assert judge(Fetched(1, 200, kind, body), "document", Knobs()).reason == INVALID
+
+
+@pytest.mark.parametrize("body", [b"[{]", b'[{"action":"tlak"}]', b"[1]"])
+def test_reply_that_was_meant_as_an_ncco_is_judged_as_one(body: bytes) -> None:
+    assert judge(Fetched(1, 200, JSON, body), "document or nothing", Knobs()).reason == INVALID

@@ -131,7 +131,9 @@ async def test_keys_of_the_caller_and_of_rest_come_as_messages() -> None:
 async def test_a_frame_of_the_wrong_size_ends_the_leg_without_a_word(size: int) -> None:
     async with second([connect()], caller=STAYS) as run:
         socket = await run.socket()
-        socket.send(bytes(size))
+        # In mid-stream: a short one right at the opening, or as the last one, is filled.
+        for each in (640, size, 640):
+            socket.send(bytes(each))
         await run.until(lambda: socket.end)
         assert socket.end == 1006
         await run.event("completed", 2)

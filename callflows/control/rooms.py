@@ -179,7 +179,7 @@ def _body(call: Call, here: Place, action: dict[str, Any]) -> dict[str, Any]:
         "ringing_timer": _whole(action.get("timeout"), 60, 120),
         "length_timer": _whole(action.get("limit"), 7200, 86400),
     }
-    if found := action.get("advancedMachineDetection"):
+    if found := action.get("advancedMachineDetection") or action.get("advanced_machine_detection"):
         body["advanced_machine_detection"] = found
     elif found := action.get("machineDetection"):
         body["machine_detection"] = found

@@ -47,6 +47,8 @@ def _speech(text: str) -> str:
 Url = Annotated[str, shape(r"^(?i:https?)://[^\s/?#]\S*$", "an address that begins with https:// or http://")]
 ONE = Field(min_length=1, max_length=1)
 OneUrl = Annotated[list[Url], ONE]
+# An empty list is none: Vonage's builder for Node writes it for an input without an address.
+EventUrl = Annotated[list[Url], Field(max_length=1)]
 Method = Literal["GET", "POST"]
 Level = Annotated[float, Field(ge=-1, le=1)]
 Filled = Annotated[str, shape(r"\S", "text that is not blank")]
@@ -75,7 +77,7 @@ class Talk(Action):
     provider: Filled = option("Voice provider.", form=False, source=SDK, known=("ElevenLabs", "Google", "Polly"))
     provider_options: dict[str, Any] = option("Options of the provider.", form=False, source=SDK)
     voice_name: Filled = option("Old name of a voice.", form=False, old="expected language and style instead")
-    event_url: OneUrl = option("Was of SDKs in 2024.", form=False, source=SDK, old="Vonage took it out again in 2025")
+    event_url: EventUrl = option("Was of SDKs in 2024.", form=False, source=SDK, old="Vonage took it out again in 2025")
     event_method: Method = option("As eventUrl.", form=False, source=SDK, old="Vonage took it out again in 2025")
     event_on_completion: bool = option("As eventUrl.", form=False, source=SDK, old="Vonage took it out again in 2025")
 
@@ -130,7 +132,7 @@ class Input(Action):
         source=OPENAPI,
         doubtful={"asyncronous": "one of Vonage's SDKs misspells asynchronous so"},
     )
-    event_url: OneUrl = option("Where the result is sent.", form=False)
+    event_url: EventUrl = option("Where the result is sent.", form=False)
     event_method: Method = option("How the result is sent.", "POST", form=False)
 
 
@@ -144,7 +146,7 @@ class Transcription(Options):
         "Language that is spoken, such as en-GB; en-US with an empty object.", label="Transcribe in"
     )
     sentiment_analysis: bool = option("Also tell the mood of what was said.", False, source=SDK, label="Moods too")
-    event_url: OneUrl = option("Where the transcript is announced.", form=False)
+    event_url: EventUrl = option("Where the transcript is announced.", form=False)
     event_method: Method = option("How it is announced.", "POST", form=False)
 
 
@@ -161,7 +163,7 @@ class Record(Action):
     time_out: int = option("Ends after so long.", ge=3, le=7200, unit="s", label="At most")
     beep_start: bool = option("A beep tells when to speak.", False, label="Beep first")
     transcription: Transcription = option("How the recording is turned into text.")
-    event_url: OneUrl = option("Where the recording is announced.", form=False)
+    event_url: EventUrl = option("Where the recording is announced.", form=False)
     event_method: Method = option("How it is announced.", "POST", form=False)
 
 
@@ -177,7 +179,7 @@ class Conversation(Action):
     can_hear: Legs = option("Legs that this call hears: all; an empty list: none.", label="Hears")
     mute: bool = option("Nobody hears this call.", False)
     transcription: Transcription = option("How the room's recording is turned into text; needs record.", source=SDK)
-    event_url: OneUrl = option("Where the recording is announced.", form=False)
+    event_url: EventUrl = option("Where the recording is announced.", form=False)
     event_method: Method = option("How it is announced.", "POST", form=False)
 
 
@@ -217,8 +219,14 @@ class Connect(Action):
     advanced_machine_detection: AdvancedMachineDetection = option(
         "How it is told whether a machine answers; counts instead of machineDetection.", source=OPENAPI
     )
+    snake_machine_detection: AdvancedMachineDetection = option(
+        "advancedMachineDetection, as Vonage's .NET and Ruby SDKs write it.",
+        form=False,
+        source=SDK,
+        alias="advanced_machine_detection",
+    )
     ringback_tone: Url = option("What the caller hears meanwhile; not for phones.", tolerated="list")
-    event_url: OneUrl = option("Where the endpoint's events are sent.", form=False)
+    event_url: EventUrl = option("Where the endpoint's events are sent.", form=False)
     event_method: Method = option("How they are sent.", "POST", form=False)
 
 

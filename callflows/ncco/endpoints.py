@@ -78,7 +78,7 @@ class WebSocket(Options):
 class StandardHeaders(Options):
     """SIP headers that have names of their own; Vonage puts no X- before them."""
 
-    user_to_user: Annotated[Ascii, Field(max_length=256)] = option(
+    user_to_user: Ascii = option(
         "Value of User-to-User, such as 342342ef34;encoding=hex; at most 256 characters.",
         alias="User-to-User",
         source=SDK,
@@ -90,9 +90,9 @@ class Sip(Options):
     """A SIP address, or a user of a SIP domain at Vonage."""
 
     type: Literal["sip"] = option("Kind of endpoint.", ..., form=False)
-    uri: Annotated[
-        str, shape(r"^(?i:sips?):\S+$", "a SIP address such as sip:bob@example.com"), Field(max_length=50)
-    ] = option("SIP address, at most 50 characters; or domain and user.", source=OPENAPI, label="SIP address")
+    uri: Annotated[str, shape(r"^(?i:sips?):\S+$", "a SIP address such as sip:bob@example.com")] = option(
+        "SIP address; or domain and user.", source=OPENAPI, label="SIP address"
+    )
     domain: Filled = option("Name of a SIP domain at Vonage; with user.", source=SDK, label="SIP domain")
     user: Filled = option("User of the SIP domain.", source=SDK, label="SIP user")
     headers: dict[str, Ascii] = option("Sent as X- headers of the INVITE.", form=False)

@@ -47,7 +47,7 @@ def within(action: Values, path: str, own: Collection[str] | None = None) -> Ite
     yield from _broken(ACTION_RULES, action.get("action"), action, path)
     for place, endpoint in enumerate(_objects(action.get("endpoint"))):
         yield from _broken(ENDPOINT_RULES, endpoint.get("type"), endpoint, f"{path}.endpoint[{place}]")
-    if action.get("action") == "connect" and own is not None:
+    if action.get("action") == "connect" and own is not None and _shows_a_number(action):
         yield from _foreign(action.get("from"), path, own)
 
 
@@ -131,8 +131,8 @@ def _asynchronous(action: Values) -> Found:
 
 @_rule(ACTION_RULES, "conversation", "transfer")
 def _mute(action: Values) -> Found:
-    """``mute: true`` excludes ``canSpeak``."""
-    if _is_on(action.get("mute")) and "canSpeak" in action:
+    """``mute: true`` excludes ``canSpeak``, but for an empty one."""
+    if _is_on(action.get("mute")) and action.get("canSpeak", []) != []:
         yield ".mute", "expected mute or canSpeak, got both: leave one of them out"
 
 
@@ -170,12 +170,19 @@ def _caller(connect: Values) -> Found:
     if "from" not in connect:
         if _kinds(connect) == ["phone"] and not _is_on(connect.get("randomFromNumber")):
             yield ".from", f"expected a number of the account's, got none; {_UNKNOWN}, and one of the SDKs demands it"
-    elif isinstance(connect["from"], str):
-        number = connect["from"]
+    elif isinstance(number := connect["from"], str) and _kinds(connect) == ["websocket"]:
+        if not re.fullmatch(_E164, number):
+            yield ".from", f"expected a number such as 442079460000, got {shown(number)}; a WebSocket does not see it"
+    elif isinstance(number, str) and _shows_a_number(connect):
         if not re.fullmatch(_E164, number):
             yield ".from", f"expected a number such as 442079460000, got {shown(number)}; {_UNKNOWN}"
         elif re.fullmatch(_NO_NUMBER, number):
             yield ".from", f"expected a number of the account's, got {number}, which cannot be one; {_UNKNOWN}"
+
+
+def _shows_a_number(connect: Values) -> bool:
+    """Whether the callee is shown a number of the account's: SIP gets what is given, and a WebSocket sees none."""
+    return any(kind not in ("sip", "websocket") for kind in _kinds(connect))
 
 
 def _foreign(number: object, path: str, own: Collection[str]) -> Iterator[Problem]:
@@ -191,6 +198,13 @@ def _detection(connect: Values) -> Found:
     """``advancedMachineDetection`` counts instead of ``machineDetection``."""
     if "machineDetection" in connect and "advancedMachineDetection" in connect:
         yield ".machineDetection", "expected it or advancedMachineDetection, got both: only the advanced one counts"
+
+
+@_rule(ACTION_RULES, "connect", severity="warning", source=SDK)
+def _snake(connect: Values) -> Found:
+    """``advanced_machine_detection`` is what two of Vonage's SDKs write for ``advancedMachineDetection``."""
+    if "advanced_machine_detection" in connect:
+        yield ".advanced_machine_detection", "expected advancedMachineDetection, its name in the reference, got this"
 
 
 @_rule(ACTION_RULES, "connect", severity="warning")
@@ -234,6 +248,23 @@ def _ignored_value(socket: Values) -> Found:
     authorization = socket.get("authorization")
     if isinstance(authorization, dict) and "value" in authorization and "type" not in authorization:
         yield ".authorization.type", "expected 'custom' for a value, got none: Vonage then ignores the value"
+
+
+@_rule(ENDPOINT_RULES, "sip", severity="warning", source=OPENAPI)
+def _sip_length(sip: Values) -> Found:
+    """``uri`` has at most 50 characters, by a schema that live calls with 60 did not meet."""
+    uri = sip.get("uri")
+    if isinstance(uri, str) and len(uri) > 50:
+        yield ".uri", f"expected at most 50 characters, as a schema of Vonage's has it, got {len(uri)}: 60 worked"
+
+
+@_rule(ENDPOINT_RULES, "sip", severity="warning", source=SDK)
+def _user_to_user(sip: Values) -> Found:
+    """``standardHeaders.User-to-User`` has at most 256 characters."""
+    headers = sip.get("standardHeaders")
+    value = headers.get("User-to-User") if isinstance(headers, dict) else None
+    if isinstance(value, str) and len(value) > 256:
+        yield ".standardHeaders.User-to-User", f"expected at most 256 characters, got {len(value)}"
 
 
 @_rule(ENDPOINT_RULES, "sip", source=SDK)

@@ -91,7 +91,7 @@ def _other(place: Place, context: Context) -> dict[str, Any]:
         options["streamUrl"] = [context.prompt_url(options.pop(PROMPT)["version"])]
     elif step.action == "input":
         options.setdefault("type", ["dtmf"])
-    if reports(step.action, options) and "eventUrl" not in options:
+    if reports(step.action, options) and not options.get("eventUrl"):
         options["eventUrl"] = [context.event_url(place)]
         _transcribed(options)
     return {"action": step.action, **foreign, **options}
@@ -105,7 +105,7 @@ def reports(name: str, options: Mapping[str, Any]) -> bool:
 def _transcribed(options: dict[str, Any]) -> None:
     """Let the text of a recording come to where the recording is announced."""
     wanted = options.get("transcription")
-    if isinstance(wanted, dict) and "eventUrl" not in wanted:
+    if isinstance(wanted, dict) and not wanted.get("eventUrl"):
         options["transcription"] = {**wanted, "eventUrl": options["eventUrl"]}
 
 
@@ -119,7 +119,7 @@ def dialled(place: Place, context: Context) -> dict[str, Any]:
     if app and endpoint["type"] == "websocket":
         endpoint["uri"] = context.socket_uri(place)
         endpoint.setdefault("content-type", CONTENT_TYPE)
-    if "eventUrl" not in options:
+    if not options.get("eventUrl"):
         options["eventUrl"] = [context.event_url(place)]
         # Without "synchronous" Vonage does not ask what to do when the endpoint cannot be reached.
         options["eventType"] = "synchronous"

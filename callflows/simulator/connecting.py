@@ -89,9 +89,8 @@ async def _failed(call: Call, action: Action, leg: Leg, body: dict[str, Any]) ->
 async def _prepared(call: Call, action: Action, leg: Leg) -> None:
     """Do what comes before both are connected: detection, keys, and a document of the callee's own."""
     knobs = call.knobs
-    detection = Detection.of(
-        action.get("machineDetection"), action.get("advancedMachineDetection"), knobs.least_beep_timeout
-    )
+    advanced = action.get("advancedMachineDetection") or action.get("advanced_machine_detection")
+    detection = Detection.of(action.get("machineDetection"), advanced, knobs.least_beep_timeout)
     if detection and detection.waits:
         await detect(call, leg, detection)
     elif detection:

@@ -120,10 +120,6 @@ TALK = {"action": "talk", "text": "a"}
             ("$[0].endpoint[0].authorization.value", "expected at most 8191 characters, got 8192"),
         ),
         (
-            sip(uri="sip:" + "x" * 47),
-            ("$[0].endpoint[0].uri", "expected at most 50 characters, got 51"),
-        ),
-        (
             sip(uri="bob@example.com"),
             ("$[0].endpoint[0].uri", "expected a SIP address such as sip:bob@example.com, got 'bob@example.com'"),
         ),
@@ -134,10 +130,6 @@ TALK = {"action": "talk", "text": "a"}
         (
             sip(uri="sip:b@example.com", headers={"Place": "a\r\nVia: b"}),
             ("$[0].endpoint[0].headers.Place", r"expected printable ASCII characters, got 'a\r\nVia: b'"),
-        ),
-        (
-            sip(uri="sip:b@example.com", standardHeaders={"User-to-User": "a" * 257}),
-            ("$[0].endpoint[0].standardHeaders.User-to-User", "expected at most 256 characters, got 257"),
         ),
         (connect([{"type": "vbc", "extension": 1234}]), ("$[0].endpoint[0].extension", "expected text, got 1234")),
     ],

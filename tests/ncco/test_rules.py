@@ -148,8 +148,10 @@ def test_settings_of_an_input_fit_its_type_and_mode(options: Action, paths: list
 @pytest.mark.parametrize("action", [CONVERSATION, TRANSFER])
 def test_mute_excludes_can_speak(action: Action) -> None:
     for mute in (True, "true"):
-        found = [each.path for each in errors([{**action, "mute": mute, "canSpeak": []}])]
+        found = [each.path for each in errors([{**action, "mute": mute, "canSpeak": ["a"]}])]
         assert found == ["$[0].mute"]
+        # Vonage's builder for Python writes it so.
+        assert problems([{**action, "mute": True, "canSpeak": []}]) == []
     assert errors([{**action, "mute": False, "canSpeak": ["a"]}]) == []
     assert errors([{**action, "mute": True, "canHear": []}]) == []
 
@@ -175,9 +177,42 @@ def test_conversation_that_is_no_conversations_id_is_warned_of() -> None:
 @pytest.mark.parametrize(
     "number", ["EchoTest", "", "+442079460000", "0442079460000", "44 2079 460000", "15550001111", "11235551234"]
 )
-@pytest.mark.parametrize("endpoint", [phone, socket])
-def test_caller_that_is_no_number_is_warned_of(number: str, endpoint: Any) -> None:
-    assert only({**endpoint(), "from": number})[:2] == ("$[0].from", "warning")
+def test_caller_that_is_no_number_is_warned_of(number: str) -> None:
+    path, severity, message = only({**phone(), "from": number})
+    assert (path, severity) == ("$[0].from", "warning")
+    assert message.endswith("; the callee sees an unknown caller")
+
+
+@pytest.mark.parametrize("number", ["EchoTest", "442079460000", "15550001111", "", "+442079460000"])
+def test_caller_is_as_it_was_given_at_a_sip_address(number: str) -> None:
+    assert problems([{**sip(uri="sip:a@example.com"), "from": number}], own={"447700900001"}) == []
+
+
+@pytest.mark.parametrize(("number", "told"), [("EchoTest", 1), ("", 1), ("442079460000", 0), ("15550001111", 0)])
+def test_caller_that_is_no_number_is_warned_of_at_a_socket_which_sees_none(number: str, told: int) -> None:
+    found = problems([{**socket(), "from": number}], own={"447700900001"})
+    assert [each.severity for each in found] == ["warning"] * told
+    assert all("unknown caller" not in each.message for each in found)
+
+
+@pytest.mark.parametrize("length", [50, 51, 60])
+def test_sip_address_that_is_longer_than_a_schema_has_it_is_warned_of(length: int) -> None:
+    uri = "sip:a@example.com;x=".ljust(length, "1")
+    found = problems([sip(uri=uri)])
+    assert [(each.path, each.severity) for each in found] == [("$[0].endpoint[0].uri", "warning")] * (length > 50)
+
+
+def test_user_to_user_that_is_longer_than_an_sdk_allows_is_warned_of() -> None:
+    found = problems([sip(uri="sip:a@example.com", standardHeaders={"User-to-User": "a" * 257})])
+    assert [(each.path, each.severity) for each in found] == [
+        ("$[0].endpoint[0].standardHeaders.User-to-User", "warning")
+    ]
+
+
+@pytest.mark.parametrize("action", ["input", "record", "conversation", "connect"])
+def test_empty_list_of_addresses_is_none(action: str) -> None:
+    whole = {"input": {"action": "input", "type": ["dtmf"]}, "record": RECORD, "conversation": CONVERSATION}
+    assert problems([{**whole.get(action, phone()), "eventUrl": []}]) == []
 
 
 @pytest.mark.parametrize("number", ["442079460000", "12025550123", "4930123456"])

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from callflows.ncco.document import errors
 from tests.ncco.documents import Action, connect, only, phone, sip, socket, told
 
 TALK = {"action": "talk", "text": "a"}
@@ -230,7 +231,6 @@ def test_unknown_option_is_warned_of_and_the_known_ones_are_named(action: Action
         ({"action": "record", "event_url": ["https://a.example"]}, "eventUrl"),
         ({"action": "record", "EventURL": ["https://a.example"]}, "eventUrl"),
         ({"action": "input", "type": ["dtmf"], "maxDigits": 1}, "dtmf.maxDigits"),
-        ({**phone(), "advanced_machine_detection": {}}, "advancedMachineDetection"),
         (socket(contentType="audio/l16;rate=8000"), "content-type"),
         (detection(beepTimeout=45), "beep_timeout"),
     ],
@@ -242,3 +242,12 @@ def test_name_that_is_nearly_right_is_told_the_right_one(action: Action, meant: 
 def test_options_of_the_payload_and_of_headers_are_free() -> None:
     notify = {"action": "notify", "payload": {"any": {"thing": None}}, "eventUrl": ["https://a.example"]}
     assert told(notify, socket(headers={"any": [1, True, None]})) == []
+
+
+def test_machine_detection_in_the_words_of_net_and_ruby_is_known_and_warned_of() -> None:
+    path, severity, message = only({**phone(), "advanced_machine_detection": {"mode": "detect", "beep_timeout": 50}})
+    assert (path, severity) == ("$[0].advanced_machine_detection", "warning")
+    assert "expected advancedMachineDetection" in message
+    assert [each.path for each in errors([{**phone(), "advanced_machine_detection": {"mode": "guess"}}])] == [
+        "$[0].advanced_machine_detection.mode"
+    ]

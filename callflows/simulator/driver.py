@@ -17,7 +17,7 @@ import httpx2
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
-from callflows.simulator.dial import Dial
+from callflows.simulator.dial import Dial, host_of
 from callflows.simulator.effects import (
     Close,
     Closed,
@@ -196,7 +196,8 @@ class Driver:
         try:
             url = self.dial(fetch.url)
             timeout = httpx2.Timeout(fetch.seconds, connect=fetch.connect_seconds)
-            headers = dict(fetch.headers)
+            self._tell_elsewhere(fetch.url)
+            headers = {"Host": host_of(fetch.url), **fetch.headers}
             if fetch.content is not None:
                 headers["Content-Type"] = "application/json"
             async with asyncio.timeout(fetch.seconds):
@@ -216,6 +217,10 @@ class Driver:
         else:
             kind = response.headers.get("content-type", "")
             self.tell(Fetched(fetch.id, response.status_code, kind, response.content))
+
+    def _tell_elsewhere(self, url: str, leg: str = "") -> None:
+        if self.dial.elsewhere(url):
+            self.watch(Note(self._now(), "dial", "", f"{host_of(url)} is another server than the one called", uuid=leg))
 
     # Sockets
 
@@ -238,8 +243,16 @@ class Driver:
     async def _connect(self, opening: Open) -> ClientConnection:
         """Connect as Vonage does: no sub-protocol, no Origin, no pings of its own; the answer to ours is automatic."""
         own = {"Authorization": opening.authorization} if opening.authorization else {}
+        url = self.dial(opening.uri)
+        self._tell_elsewhere(opening.uri, opening.leg)
+        parts = urlsplit(url)
+        # By its own name, which the server may look at, to where it really is; not behind TLS, where the
+        # certificate is for the real one.
+        named = url if parts.scheme == "wss" else parts._replace(netloc=host_of(opening.uri)).geturl()
         return await connect(
-            self.dial(opening.uri),
+            named,
+            host=parts.hostname,
+            port=parts.port or (443 if parts.scheme == "wss" else 80),
             additional_headers=own,
             user_agent_header=USER_AGENT,
             compression=None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
+from urllib.parse import urljoin
 
 Method = Literal["GET", "POST"]
 # The demo's.
@@ -133,12 +134,19 @@ class Account:
         return self.find(number.application) if number and number.application and not number.forward else None
 
 
-def application(base: str, method: Method) -> Application:
-    """Return an application whose webhooks are those of a server of ours, unsigned."""
-    paths = {"answer_url": "answer", "event_url": "events", "fallback_answer_url": "fallback"}
+def application(base: str, method: Method, addresses: Mapping[WebhookName, str] | None = None) -> Application:
+    """Return an application at ``base``, unsigned: with our webhooks, or with those of ``addresses`` alone.
+
+    An address may be a path. Without an event URL nobody hears of events, without a fallback URL none is asked.
+    """
+    ours: dict[WebhookName, str] = {
+        "answer_url": "/webhooks/answer",
+        "event_url": "/webhooks/events",
+        "fallback_answer_url": "/webhooks/fallback",
+    }
     hooks = {
-        name: {"address": f"{base.rstrip('/')}/webhooks/{path}", "http_method": "POST" if path == "events" else method}
-        for name, path in paths.items()
+        name: {"address": urljoin(f"{base}/", address), "http_method": "POST" if name == "event_url" else method}
+        for name, address in (addresses or ours).items()
     }
     voice = {"webhooks": hooks, "signed_callbacks": False, "region": "eu-west"}
     return Application(APPLICATION, {"name": "simulate_call", "capabilities": {"voice": voice}})

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 
-from callflows.simulator.account import Method, application
+from callflows.simulator.account import Method, WebhookName, application
 from callflows.simulator.dial import Dial
 from callflows.simulator.driver import Driver, reach
 from callflows.simulator.result import Result
@@ -22,17 +22,20 @@ async def perform(
     public_url: str = "",
     sockets: str = "",
     method: Method = "GET",
+    addresses: Mapping[WebhookName, str] | None = None,
+    allowed: Iterable[str] = (),
     signing: tuple[str, str] | None = None,
     watch: Callable[[Seen], None] = lambda seen: None,
     hang_up: asyncio.Event | None = None,
 ) -> Play:
     """Play a scenario against ``server``.
 
-    ``public_url`` and ``sockets`` are those of `Dial`; ``signing`` is the API key and the secret that sign webhooks.
+    ``public_url``, ``sockets`` and ``allowed`` are those of `Dial`, ``addresses`` of the application's webhooks, where
+    they are not ours; ``signing`` is the API key and the secret that sign webhooks.
     Setting ``hang_up`` makes everybody hang up. Raises NoServer when nobody listens at ``server``.
     """
     await reach(server)
-    app = application(public_url or server, method)
+    app = application(public_url or server, method, addresses)
     app.document["capabilities"]["voice"]["signed_callbacks"] = signing is not None
     play = Play(scenario, app, datetime.now(UTC), signing)
 
@@ -40,7 +43,7 @@ async def perform(
         play(what)
         watch(what)
 
-    driver = Driver(play.stage, Dial(server, public_url, sockets), seen)
+    driver = Driver(play.stage, Dial(server, public_url, sockets, frozenset(allowed)), seen)
     hanging = asyncio.ensure_future(_hang_up(play, driver, hang_up or asyncio.Event()))
     try:
         await driver.run(asyncio.Event(), until_over=True)

@@ -35,7 +35,7 @@ def test_a_server_behind_tls_gets_sockets_behind_tls() -> None:
 
 @pytest.mark.parametrize("url", ["wss://elsewhere.example/", "http://calls.example:8000/", "ws://192.0.2.1/"])
 def test_other_hosts_are_refused_until_they_are_allowed(url: str) -> None:
-    with pytest.raises(NotDialled, match="is another host: .* --allow-host [a-z0-9.]+$"):
+    with pytest.raises(NotDialled, match=r"is another host: .* --allow-host [a-z0-9.]+$"):
         LOCAL(url)
     allowed = Dial(
         LOCAL.server, LOCAL.public_url, allowed=frozenset({"elsewhere.example", "calls.example", "192.0.2.1"})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import os
 import signal
@@ -17,6 +16,7 @@ from typing import Any, get_args
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from callflows.management.fakes import add_allow_host, add_knob
 from callflows.serving import CannotListen, check_address
 from callflows.simulator.account import APPLICATION, Account, Application, Number, plain_id
 from callflows.simulator.dial import Dial
@@ -26,7 +26,7 @@ from callflows.simulator.platform import Platform
 from callflows.simulator.rest.fake import Fake
 from callflows.simulator.rest.server import HOST, Certificate
 from callflows.simulator.rest.store import NotKept, Store
-from callflows.simulator.scenario import ScenarioError, knobs
+from callflows.simulator.scenario import knobs
 from callflows.simulator.typed import CALLER
 
 PORT = 9000
@@ -80,14 +80,8 @@ class Command(BaseCommand):
             metavar="NUMBER=OUTCOME",
             help=f"what somebody does when called: {', '.join(get_args(Outcome))}, machine, never (default: answers)",
         )
-        add(
-            "--knob",
-            action="append",
-            type=_knob,
-            default=[],
-            metavar="NAME=VALUE",
-            help="how Vonage behaves where nobody documents it: see docs/simulator.md; may be repeated",
-        )
+        add_knob(parser)
+        add_allow_host(parser)
 
     def handle(self, *, port: int, tls: bool, **options: Any) -> None:
         # The timeline says it better.
@@ -152,6 +146,7 @@ def _fake(
     number: list[str] | None,
     party: list[tuple[str, Behaviour]],
     knob: list[tuple[str, Any]],
+    allow_host: list[str],
     **options: Any,
 ) -> Fake:
     store = Store(Path(settings.DATA_DIR) / "fake-vonage")
@@ -171,7 +166,8 @@ def _fake(
         account.for_sale.pop(each, None)
     platform = Platform(datetime.now(UTC), knobs(dict(knob)), account=account)
     platform.parties.update(party)
-    return Fake(platform, Dial(_server(server), settings.PUBLIC_URL), _show, store, certificate)
+    dial = Dial(_server(server), settings.PUBLIC_URL, allowed=frozenset(allow_host))
+    return Fake(platform, dial, _show, store, certificate)
 
 
 def _account() -> Account:
@@ -239,18 +235,3 @@ def _party(text: str) -> tuple[str, Behaviour]:
     if outcome not in _parties:
         raise ArgumentTypeError(f"expected NUMBER=OUTCOME with one of {', '.join(_parties)}, got {text!r}")
     return _number(number), _parties[outcome]()
-
-
-def _knob(text: str) -> tuple[str, Any]:
-    """Read a value as what its knob takes: a word as it is, else a number, a list, true, false or null."""
-    name, _, value = text.partition("=")
-    try:
-        knobs({name: value})
-    except ScenarioError as as_a_word:
-        try:
-            given = json.loads(value)
-            knobs({name: given})
-        except (ValueError, ScenarioError):
-            raise ArgumentTypeError(str(as_a_word).removeprefix("knobs: ")) from None
-        return name, given
-    return name, value

@@ -10,6 +10,7 @@ import re
 import signal
 import sys
 from argparse import ArgumentTypeError, RawDescriptionHelpFormatter
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from callflows.audio.files import wav_bytes
 from callflows.audio.format import AudioError
+from callflows.management.fakes import add_allow_host, add_knob
+from callflows.simulator.account import WebhookName
 from callflows.simulator.caller import KEYS, Press
 from callflows.simulator.driver import NoServer
 from callflows.simulator.faults import Wanted, listed
@@ -26,7 +29,7 @@ from callflows.simulator.party import Behaviour, Keys, Say, Step
 from callflows.simulator.performing import heard_by, perform, result_of
 from callflows.simulator.rehearsal import rehearse
 from callflows.simulator.result import Result
-from callflows.simulator.scenario import Incoming, Scenario, ScenarioError, load, said
+from callflows.simulator.scenario import Incoming, Scenario, ScenarioError, knobs, load, said
 from callflows.simulator.scenario_play import Play
 from callflows.simulator.show import Screen
 from callflows.simulator.sound import Sound, Voice, sample_voice
@@ -71,6 +74,11 @@ class Command(BaseCommand):
             "--save", type=Path, metavar="F", help="write what the caller heard to this WAV file, the others to F.2.wav"
         )
         add("--answer-method", choices=["GET", "POST"], default="GET", help="how the answer webhook is asked")
+        add("--answer-url", metavar="URL", help="another answer webhook: an address, or a path such as /ncco")
+        add("--event-url", metavar="URL", help="another event webhook; beside --answer-url there is none without it")
+        add("--fallback-url", metavar="URL", help="another fallback webhook; likewise")
+        add_allow_host(parser)
+        add_knob(parser)
         add("--json", action="store_true", help="print the result as one JSON object; all else goes to stderr")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -135,10 +143,25 @@ async def _performed(scenario: Scenario, options: dict[str, Any], screen: Screen
         options["server"] or f"http://127.0.0.1:{settings.PORT}",
         public_url=settings.PUBLIC_URL,
         method=options["answer_method"],
+        addresses=_addresses(options),
+        allowed=options["allow_host"],
         signing=next(((key, secrets[0]) for key, secrets in settings.SIGNATURE_SECRETS.items()), None),
         watch=screen,
         hang_up=hang_up,
     )
+
+
+def _addresses(options: dict[str, Any]) -> dict[WebhookName, str] | None:
+    """Return the application's webhooks, where they are not ours."""
+    given: dict[WebhookName, str | None] = {
+        "answer_url": options["answer_url"],
+        "event_url": options["event_url"],
+        "fallback_answer_url": options["fallback_url"],
+    }
+    chosen = {name: address for name, address in given.items() if address}
+    if chosen and "answer_url" not in chosen:
+        raise CommandError("--event-url and --fallback-url: expected --answer-url beside them")
+    return chosen or None
 
 
 def _as_json(result: Result, play: Play | None) -> dict[str, Any]:
@@ -178,6 +201,8 @@ def _chosen(options: dict[str, Any]) -> Scenario:
             scenario = _described(options)
     except (ScenarioError, AudioError, OSError) as error:
         raise CommandError(str(error)) from error
+    if options["knob"]:
+        scenario = replace(scenario, knobs=knobs({**asdict(scenario.knobs), **dict(options["knob"])}))
     return scenario.with_faults(tuple(options["fault"]))
 
 

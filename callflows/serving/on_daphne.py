@@ -27,7 +27,9 @@ from twisted.logger import LogEvent, globalLogPublisher  # noqa: E402
 
 from callflows.serving import MESSAGE_BYTES, Application, CannotListen, Drain  # noqa: E402
 from callflows.serving.bridge import Bridge  # noqa: E402
+from callflows.serving.daphne_http import Channel, Request  # noqa: E402
 from callflows.serving.daphne_socket import Socket  # noqa: E402
+from callflows.serving.limits import Limits  # noqa: E402
 from callflows.serving.short_way import EXTENSION  # noqa: E402
 
 log = logging.getLogger(__name__)
@@ -44,7 +46,9 @@ class DrainingServer(Server):  # type: ignore[misc]  # daphne has no types
     Plain daphne drops them, and on 3.11 crashes of it.
     """
 
-    def __init__(self, application: Application, host: str, port: int, drain: Drain, seconds: float) -> None:
+    def __init__(
+        self, application: Application, host: str, port: int, drain: Drain, seconds: float, limits: Limits
+    ) -> None:
         super().__init__(
             application=application,
             # Asked for, and not used: we listen by ourselves.
@@ -60,7 +64,7 @@ class DrainingServer(Server):  # type: ignore[misc]  # daphne has no types
         )
         self.endpoints: list[str] = []
         self.address = host, port
-        self.drain, self.seconds = drain, seconds
+        self.drain, self.seconds, self.limits = drain, seconds, limits
         self.listening: asyncio.AbstractServer | None = None
         self.refused = ""
         self.ending: asyncio.Task[None] | None = None
@@ -75,6 +79,7 @@ class DrainingServer(Server):  # type: ignore[misc]  # daphne has no types
     def begin(self) -> None:
         """Prepare what daphne offers no argument for; nothing is accepted before."""
         self.ws_factory.protocol = Socket
+        self.http_factory.protocol = partial(Channel, self.limits)
         # Daphne throws Twisted's log away; errors that nobody handled stand only there.
         globalLogPublisher.addObserver(log_failure)  # type: ignore[arg-type]  # a function will do
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -84,10 +89,16 @@ class DrainingServer(Server):  # type: ignore[misc]  # daphne has no types
     async def listen(self) -> None:
         host, port = self.address
         try:
-            self.listening = await LOOP.create_server(lambda: Bridge(self.http_factory.buildProtocol), host, port)
+            self.listening = await LOOP.create_server(lambda: Bridge(self.build), host, port)
         except OSError as error:
             self.refused = str(error)
             self.stop()
+
+    def build(self, peer: Any) -> Any:
+        """Return the HTTP side of a new connection. Daphne's factory puts its own kind of requests in."""
+        channel = self.http_factory.buildProtocol(peer)
+        channel.requestFactory = Request
+        return channel
 
     def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:
         """As daphne's own does it, but that a socket's messages wait in its short way's queue."""
@@ -186,6 +197,8 @@ def close_loop() -> None:
     LOOP.close()
 
 
-def run(application: Application, host: str, port: int, drain: Drain, seconds: float) -> None:
+def run(
+    application: Application, host: str, port: int, drain: Drain, seconds: float, limits: Limits | None = None
+) -> None:
     """Serve until SIGTERM or SIGINT and the end of draining. Raises CannotListen."""
-    DrainingServer(application, host, port, drain, seconds).run()
+    DrainingServer(application, host, port, drain, seconds, limits or Limits()).run()

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 import uvicorn
 
 from callflows.serving import MESSAGE_BYTES, Application, Drain
+from callflows.serving.limits import HEAD_BYTES, Limits, limited
 from callflows.serving.uvicorn_socket import Socket
 
 log = logging.getLogger(__name__)
@@ -47,10 +48,12 @@ class DrainingServer(uvicorn.Server):
         self.should_exit = True
 
 
-def run(application: Application, host: str, port: int, drain: Drain, seconds: float) -> None:
+def run(
+    application: Application, host: str, port: int, drain: Drain, seconds: float, limits: Limits | None = None
+) -> None:
     """Serve until SIGTERM or SIGINT and the end of draining."""
     config = uvicorn.Config(
-        application,
+        limited(application, limits or Limits()),
         host=host,
         port=port,
         lifespan="off",
@@ -59,6 +62,9 @@ def run(application: Application, host: str, port: int, drain: Drain, seconds: f
         access_log=False,
         server_header=False,
         proxy_headers=False,
+        http="h11",
+        # A head that is larger is answered with 400; an address of this size with 414.
+        h11_max_incomplete_event_size=HEAD_BYTES,
         ws=Socket,
         ws_max_size=MESSAGE_BYTES,
         # Sound is not to be squeezed: it would cost a hundred times what sending it costs.

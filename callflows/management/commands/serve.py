@@ -14,12 +14,17 @@ from channels.routing import get_default_application
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
+from django.urls import reverse
 
 from callflows import draining, garbage, serving
 from callflows.keeping import KEEPER
 from callflows.models import Recording
+from callflows.refusing import TALLY
+from callflows.serving.limits import Limits, TooLarge
 
 log = logging.getLogger(__name__)
+
+Run = Callable[[serving.Application, str, int, serving.Drain, float, Limits], None]
 
 # Of glibc's malloc.h; other C libraries have no such function.
 M_ARENA_MAX = -8
@@ -46,16 +51,25 @@ class Command(BaseCommand):
             run = runner(server)
             garbage.freeze()
             log.info("serving at http://%s:%s with %s", host, port, server)
-            run(application, host, port, draining.drain, drain)
+            run(application, host, port, draining.drain, drain, limits())
         except serving.CannotListen as error:
             raise CommandError(str(error)) from error
         finally:
             close_databases()
 
 
-def runner(server: str) -> Callable[[serving.Application, str, int, serving.Drain, float], None]:
+def limits() -> Limits:
+    return Limits(reverse("admin:index"), settings.SESSION_COOKIE_NAME, count_too_large)
+
+
+def count_too_large(error: TooLarge) -> None:
+    log.warning("a request was refused with %s: %s", error.status, error.sentence)
+    TALLY.count_in_background("size", error.sentence)
+
+
+def runner(server: str) -> Run:
     try:
-        run: Callable[[serving.Application, str, int, serving.Drain, float], None]
+        run: Run
         run = import_module(f"callflows.serving.on_{server}").run
     except ModuleNotFoundError as error:
         raise CommandError(f"{error.name} is not installed: .venv/bin/pip install {error.name}") from error

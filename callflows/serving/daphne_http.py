@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
 from daphne.http_protocol import WebRequest
 from twisted.web.http import HTTPChannel
@@ -43,11 +43,11 @@ class Channel(HTTPChannel):
         self.refused = False
 
     def allHeadersReceived(self) -> None:
-        request = self.requests[-1]
+        request: Any = self.requests[-1]
         headers = [(name, value) for name, values in request.requestHeaders.getAllRawHeaders() for value in values]
         try:
-            # No other way leads to the path before the body is here.
-            request.most = self.limits.check(self._path, headers)
+            # No other way leads to the path before the body is here; its type is told wrongly.
+            request.most = self.limits.check(cast(bytes, self._path), headers)
         except TooLarge as error:
             self.refuse(error)
         else:
@@ -74,6 +74,7 @@ class Channel(HTTPChannel):
             return
         self.refused = True
         self.limits.refused(error)
-        self.transport.write(error.reply)
-        self.transport.pauseProducing()
+        transport: Any = self.transport
+        transport.write(error.reply)
+        transport.pauseProducing()
         asyncio.get_running_loop().call_later(LINGER_SECONDS, self.loseConnection)

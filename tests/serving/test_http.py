@@ -138,4 +138,6 @@ def test_others_are_served_meanwhile(process: Process) -> None:
 def memory(process: Process) -> float:
     """Return how many MB of its own a server's process holds."""
     text = Path(f"/proc/{process.popen.pid}/smaps_rollup").read_text()
-    return int(re.search(r"^Anonymous:\s+(\d+)", text, re.MULTILINE)[1]) / 1024
+    found = re.search(r"^Anonymous:\s+(\d+)", text, re.MULTILINE)
+    assert found is not None
+    return int(found[1]) / 1024

@@ -45,6 +45,7 @@ from callflows import garbage, load
 from callflows.admission import Admission, WrongAuthorization, admit, claim, load_sound
 from callflows.endings import keep_line, line_record
 from callflows.models import SocketRefused
+from callflows.models.lines import nonce_of
 from callflows.open_socket import GOING_AWAY, THREADS, OpenSocket
 from callflows.peer import Message, Peer, Receive, Send
 from callflows.refusing import TALLY
@@ -63,7 +64,9 @@ FIRST_MESSAGE_SECONDS = 10.0
 NOT_SPOKEN = 4002
 TWICE = 4003
 
+# All that are there, and those of them whose token was good: only these are calls that a worker holds.
 OPEN: set[AudioConsumer] = set()
+ADMITTED: set[AudioConsumer] = set()
 WORKER = f"{socket.gethostname()}:{os.getpid()}"
 
 
@@ -105,28 +108,30 @@ class AudioConsumer(AsyncConsumer):
         """Go through the states; an end for each, whatever happens."""
         if not await self.peer.knocks():
             return
-        held = len(OPEN)
         OPEN.add(self)
         garbage.put_off(len(OPEN))
         try:
-            admission = await self._admitted(held)
+            admission = await self._admitted()
             if admission and (first := await self._first(admission)):
                 await self._talk(OpenSocket(self.peer, self.connection, admission, self._line(admission, first)))
         finally:
             OPEN.discard(self)
+            ADMITTED.discard(self)
             garbage.put_off(len(OPEN))
 
     # HANDSHAKE
 
-    async def _admitted(self, held: int) -> Admission | None:
+    async def _admitted(self) -> Admission | None:
         """Let the socket in, or refuse it in the handshake: then the step's ``failed`` branch answers."""
         try:
             load.WATCH.start()
-            reason = load.why_not(held)
+            # Whoever has no token of ours costs the database nothing.
+            nonce_of(self.where["line"], self.where["token"])
             admission = await THREADS.run(admit, **self.where)
-            if reason:
+            if reason := load.why_not(len(ADMITTED)):
                 await self._keep(admission, "problem", f"A socket was refused: {reason}", "refused")
                 raise SocketRefused(reason)
+            ADMITTED.add(self)
         except SocketRefused as refused:
             log.warning("a socket for line %s was refused: %s", self.where["line"], refused)
             if isinstance(refused, WrongAuthorization):

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Iterator
 from typing import Any
-from unittest.mock import patch
+from unittest.mock import AsyncMock, patch
 from urllib.parse import urlsplit
 
 import pytest
@@ -14,7 +14,7 @@ from asgiref.sync import sync_to_async
 from django.test import Client
 from pytest_django import Settings
 
-from callflows import load
+from callflows import consumers, load
 from callflows.audio.lag import Lag
 from callflows.models import Line, TimelineEntry
 from tests.consumers.test_audio import frame, refused, socket
@@ -106,6 +106,36 @@ async def test_stranger_makes_no_entry_on_a_timeline(connect: dict[str, Any], se
     settings.MAX_LINES = 0
     assert await refused(path_of(connect)[:-3] + "xxx")
     assert await problems() == []
+
+
+async def test_stranger_costs_the_database_nothing(connect: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = AsyncMock()
+    monkeypatch.setattr(consumers.THREADS, "run", asked)
+    for path in (path_of(connect)[:-3] + "xxx", "/socket/nobody/abc", "/socket/x/" + path_of(connect).split("/")[3]):
+        assert await refused(path)
+    assert not asked.called
+
+
+async def test_only_sockets_that_were_let_in_count_as_calls(connect: dict[str, Any], settings: Settings) -> None:
+    settings.MAX_LINES = 1
+    admitting, free = asyncio.Event(), asyncio.Event()
+    really = consumers.THREADS.run
+
+    async def slow(*work: Any, **named: Any) -> Any:
+        if work[0] is consumers.admit and not admitting.is_set():
+            admitting.set()
+            await free.wait()
+        return await really(*work, **named)
+
+    with patch.object(consumers.THREADS, "run", slow):
+        waiting = asyncio.create_task(refused(path_of(connect)))
+        await admitting.wait()
+        # One asks to be let in, and none is.
+        async with socket(path_of(connect)) as vonage:
+            await vonage.send_to(bytes_data=frame(1))
+            assert await vonage.receive_from(5) == frame(1)
+            free.set()
+            assert await waiting
 
 
 async def test_watch_sees_what_keeps_the_loop() -> None:

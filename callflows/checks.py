@@ -32,6 +32,9 @@ def webhooks_are_checked(**kwargs: Any) -> list[CheckMessage]:
     """Without a secret anybody who knows our address can open calls, and tell us what callers did."""
     if settings.SIGNATURE_SECRETS:
         return []
+    if settings.UNSIGNED_WEBHOOKS:
+        text = "UNSIGNED_WEBHOOKS=1: webhooks are not checked, and anybody can pretend to be Vonage."
+        return [Warning(text, hint="Set SIGNATURE_SECRETS instead.", id="callflows.W003")]
     return [
         Error(
             "SIGNATURE_SECRETS is not set, so webhooks are not checked: anybody can pretend to be Vonage.",

@@ -36,6 +36,8 @@ class Environment(BaseSettings):
     # The folder that holds db.sqlite3, media/ and .secret-key.
     DATA_DIR: Path = BASE_DIR
     ADMIN_PASSWORD: str = ""
+    # Said on purpose: production without signature secrets, where anybody can pretend to be Vonage.
+    UNSIGNED_WEBHOOKS: bool = False
     # Signature secrets of the accounts that call us, as api_key:secret with commas between; two of one account are
     # both valid, while it changes from one to the other. None: webhooks are not checked.
     SIGNATURE_SECRETS: str = ""
@@ -102,7 +104,12 @@ class Environment(BaseSettings):
 
     @field_validator("SIGNATURE_SECRETS")
     @classmethod
-    def are_pairs(cls, value: str) -> str:
+    def are_pairs(cls, value: str, info: ValidationInfo) -> str:
+        if info.data.get("PRODUCTION") and not value.strip(" ,") and not info.data.get("UNSIGNED_WEBHOOKS"):
+            raise ValueError(
+                "is not set, and PRODUCTION=1 needs it: without it anybody can pretend to be Vonage "
+                "(UNSIGNED_WEBHOOKS=1 says that this is meant)"
+            )
         for pair in filter(None, map(str.strip, value.split(","))):
             key, _, secret = pair.partition(":")
             if not key or not secret:

@@ -56,6 +56,7 @@ INBOX_SECONDS = ENV.INBOX_SECONDS
 ANSWER_SECONDS = ENV.ANSWER_SECONDS
 JOURNAL_MB = ENV.JOURNAL_MB
 # api_key -> its secrets.
+UNSIGNED_WEBHOOKS = ENV.UNSIGNED_WEBHOOKS
 SIGNATURE_SECRETS: dict[str, list[str]] = {}
 for _pair in filter(None, map(str.strip, ENV.SIGNATURE_SECRETS.split(","))):
     SIGNATURE_SECRETS.setdefault(_pair.partition(":")[0], []).append(_pair.partition(":")[2])

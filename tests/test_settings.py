@@ -25,6 +25,7 @@ PRODUCTION = {
     "DATABASE_URL": "postgresql://callflows@127.0.0.1/callflows",
     "REDIS_URL": "redis://127.0.0.1:6379/0",
     "PUBLIC_URL": "https://calls.example.com/",
+    "SIGNATURE_SECRETS": "a1b2c3d4:not-a-secret-but-long-enough-for-a-check",
 }
 Settings = dict[str, Any]
 Load = Callable[..., Settings]
@@ -57,8 +58,15 @@ def test_without_an_environment_the_settings_are_the_demos(load: Load, tmp_path:
 def test_production_names_all_that_is_missing_at_once(load: Load) -> None:
     with pytest.raises(ImproperlyConfigured) as refused:
         load(PRODUCTION="1")
-    for name in ("SECRET_KEY", "DATABASE_URL", "REDIS_URL", "PUBLIC_URL"):
+    for name in ("SECRET_KEY", "DATABASE_URL", "REDIS_URL", "PUBLIC_URL", "SIGNATURE_SECRETS"):
         assert f"{name}: is not set, and PRODUCTION=1 needs it" in str(refused.value)
+
+
+def test_production_without_signatures_is_said_on_purpose(load: Load) -> None:
+    unsigned = {**PRODUCTION, "SIGNATURE_SECRETS": " , "}
+    with pytest.raises(ImproperlyConfigured, match=r"SIGNATURE_SECRETS: is not set, .* \(UNSIGNED_WEBHOOKS=1 says"):
+        load(**unsigned)
+    assert load(**unsigned, UNSIGNED_WEBHOOKS="1")["SIGNATURE_SECRETS"] == {}
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import ThreadingHTTPServer
 
@@ -17,13 +18,17 @@ from tests.rest_server import APPLICATION, key, pem
 
 @dataclass
 class Sent:
-    """How a path is answered. ``pause`` is waited for after the first half of the body; ``cut`` ends it there."""
+    """How a path is answered. ``pause`` is waited for after the first half of the body; ``cut`` ends it there.
+
+    With ``drip`` so many seconds pass before each byte of it, the head's too.
+    """
 
     body: bytes = b""
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     pause: threading.Event | None = None
     cut: bool = False
+    drip: float = 0.0
 
 
 class FileServer(ThreadingHTTPServer):
@@ -67,6 +72,8 @@ class Handler(QuietHandler):
         for name, value in {**length, **sent.headers}.items():
             self.send_header(name, value)
         self.end_headers()
+        if sent.drip:
+            return self.let_drip(sent)
         half = len(sent.body) // 2
         self.wfile.write(sent.body[:half])
         self.wfile.flush()
@@ -76,6 +83,13 @@ class Handler(QuietHandler):
             self.close_connection = True
         else:
             self.wfile.write(sent.body[half:])
+
+    def let_drip(self, sent: Sent) -> None:
+        with suppress(OSError):
+            for at in range(len(sent.body)):
+                self.wfile.write(sent.body[at : at + 1])
+                self.wfile.flush()
+                time.sleep(sent.drip)
 
     def application(self) -> str:
         """Return whose token came, after a look at its signature; empty for none."""

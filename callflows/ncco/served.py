@@ -92,9 +92,15 @@ def _other(place: Place, context: Context) -> dict[str, Any]:
     elif step.action == "input":
         options.setdefault("type", ["dtmf"])
     if reports(step.action, options) and not options.get("eventUrl"):
-        options["eventUrl"] = [context.event_url(place)]
+        _sent_to_us(options, context.event_url(place))
         _transcribed(options)
     return {"action": step.action, **foreign, **options}
+
+
+def _sent_to_us(options: dict[str, Any], url: str) -> None:
+    """Write one of our own addresses, which take POST alone: what Vonage does without a method."""
+    options["eventUrl"] = [url]
+    options.pop("eventMethod", None)
 
 
 def reports(name: str, options: Mapping[str, Any]) -> bool:
@@ -106,7 +112,8 @@ def _transcribed(options: dict[str, Any]) -> None:
     """Let the text of a recording come to where the recording is announced."""
     wanted = options.get("transcription")
     if isinstance(wanted, dict) and not wanted.get("eventUrl"):
-        options["transcription"] = {**wanted, "eventUrl": options["eventUrl"]}
+        options["transcription"] = dict(wanted)
+        _sent_to_us(options["transcription"], options["eventUrl"][0])
 
 
 def dialled(place: Place, context: Context) -> dict[str, Any]:
@@ -120,7 +127,7 @@ def dialled(place: Place, context: Context) -> dict[str, Any]:
         endpoint["uri"] = context.socket_uri(place)
         endpoint.setdefault("content-type", CONTENT_TYPE)
     if not options.get("eventUrl"):
-        options["eventUrl"] = [context.event_url(place)]
+        _sent_to_us(options, context.event_url(place))
         # Without "synchronous" Vonage does not ask what to do when the endpoint cannot be reached.
         options["eventType"] = "synchronous"
         shown = not options.get("randomFromNumber") and endpoint["type"] in _SHOWN_A_NUMBER

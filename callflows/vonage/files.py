@@ -5,14 +5,18 @@ every redirect:
 
 - An address at any other host is not asked at all: the same path is asked at the application's default host instead.
 - A redirect of Vonage's to another host, such as a storage service with a presigned address, is followed over https,
-  without the token; from there on no token is sent any more, wherever it leads.
+  without the token, to a public address; from there on no token is sent any more, wherever it leads.
+
+The time for all of it is one deadline: who sends a byte now and then keeps no connection beyond it.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from typing import IO
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from ipaddress import ip_address
+from typing import IO, Any
 from urllib.parse import urlsplit
 
 import httpx2
@@ -62,7 +66,7 @@ def download(
         )
     address, told = _start(account, url)
     try:
-        _follow(account, address, into, most, time.monotonic() + seconds)
+        asyncio.run(_in_time(account, address, into, most, seconds))
     except NotFetched as error:
         if told:
             raise NotFetched(f"{told}: {error}", error.status, again=error.again) from None
@@ -92,27 +96,59 @@ def _start(account: Account, url: str) -> tuple[str, str]:
     return address, f"{why}, so {here} was asked for the same file, and our token was sent nowhere else"
 
 
-def _follow(account: Account, address: str, into: IO[bytes], most: int, deadline: float) -> None:
+async def _in_time(account: Account, address: str, into: IO[bytes], most: int, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await _follow(account, address, into, most)
+    except TimeoutError:
+        raise NotFetched(f"the file was not complete in time: {into.tell():,} bytes had come", again=True) from None
+
+
+async def _follow(account: Account, address: str, into: IO[bytes], most: int) -> None:
     ours = True
-    with httpx2.Client(timeout=TIMEOUT, follow_redirects=False, verify=trusted()) as client:
+    async with httpx2.AsyncClient(timeout=TIMEOUT, follow_redirects=False, verify=trusted()) as client:
         for _ in range(MOST_REDIRECTS + 1):
             ours = ours and account.trusts(address)
-            if not ours and not address.lower().startswith("https://"):
-                raise NotFetched(f"Vonage sent us on to {_origin(address)}, and we follow only to https")
             token = {"Authorization": f"Bearer {account.token()}"} if ours else {}
             # Not packed: sound is packed already, and a bomb would be.
-            with client.stream("GET", address, headers={"Accept-Encoding": "identity", **token}) as response:
+            where = {"url": address} if ours else await _elsewhere(address)
+            headers = {"Accept-Encoding": "identity", **token, **where.pop("headers", {})}
+            async with client.stream("GET", headers=headers, **where) as response:
                 if not (location := _sent_on(response)):
-                    return _take(response, into, most, deadline)
+                    return await _take(response, into, most)
                 address = str(httpx2.URL(address).join(location))
     raise NotFetched(f"Vonage sent us on more than {MOST_REDIRECTS} times")
+
+
+async def _elsewhere(address: str) -> dict[str, Any]:
+    """Return how a host that is not Vonage's is asked: at the public address that was looked at, by its name."""
+    if not address.lower().startswith("https://"):
+        raise NotFetched(f"Vonage sent us on to {_origin(address)}, and we follow only to https")
+    url = httpx2.URL(address)
+    try:
+        found = await addresses(url.host, url.port or 443)
+    except OSError as error:
+        raise NotFetched(f"Vonage sent us on to {url.host}, which is not found: {error}", again=True) from None
+    if inside := [each for each in found if not ip_address(each).is_global]:
+        raise NotFetched(f"Vonage sent us on to {url.host}, whose address {inside[0]} is not a public one")
+    return {
+        "url": url.copy_with(host=found[0]),
+        "headers": {"Host": url.netloc.decode("ascii")},
+        "extensions": {"sni_hostname": url.host},
+    }
+
+
+async def addresses(host: str, port: int) -> list[str]:
+    """Return the IP addresses of a host. Raises OSError."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [str(where[0]).partition("%")[0] for *_, where in found]
 
 
 def _sent_on(response: httpx2.Response) -> str:
     return response.headers.get("location", "") if 300 <= response.status_code < 400 else ""
 
 
-def _take(response: httpx2.Response, into: IO[bytes], most: int, deadline: float) -> None:
+async def _take(response: httpx2.Response, into: IO[bytes], most: int) -> None:
     status = response.status_code
     if status != 200:
         words = _WORDS.get(status) or f"Vonage answered {status}"
@@ -120,19 +156,17 @@ def _take(response: httpx2.Response, into: IO[bytes], most: int, deadline: float
     told = response.headers.get("content-length", "")
     if told.isascii() and told.isdigit() and len(told) < 20 and int(told) > most:
         raise NotFetched(f"the file has {int(told):,} bytes, at most {most:,} are fetched")
-    for piece in _bounded(response, most, deadline):
+    async for piece in _bounded(response, most):
         into.write(piece)
     into.flush()
 
 
-def _bounded(response: httpx2.Response, most: int, deadline: float) -> Iterator[bytes]:
+async def _bounded(response: httpx2.Response, most: int) -> AsyncIterator[bytes]:
     size = 0
-    for piece in response.iter_bytes(chunk_size=1 << 16):
+    async for piece in response.aiter_bytes(chunk_size=1 << 16):
         size += len(piece)
         if size > most:
             raise NotFetched(f"the file has more than {most:,} bytes, which is the most that is fetched")
-        if time.monotonic() > deadline:
-            raise NotFetched(f"the file was not complete in time: {size:,} bytes had come", again=True)
         yield piece
 
 

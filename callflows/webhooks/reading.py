@@ -19,17 +19,18 @@ from callflows.payloads.tokens import without_tokens
 class Refused(Exception):
     """A request that gets an error: the status, a sentence, and the class under which it is counted."""
 
-    def __init__(self, status: int, sentence: str, counted: str) -> None:
+    def __init__(self, status: int, sentence: str, counted: str, allow: str = "GET, POST") -> None:
         # It may quote what a stranger sent, and is logged, stored and sent back.
         shown = "".join(letter if letter.isprintable() else "?" for letter in without_tokens(sentence))
         super().__init__(shown)
         self.status = status
         self.counted = counted
+        self.allow = allow
 
     def response(self) -> HttpResponse:
         response = HttpResponse(f"{self}\n", status=self.status, content_type="text/plain; charset=utf-8")
         if self.status == 405:
-            response["Allow"] = "GET, POST"
+            response["Allow"] = self.allow
         return response
 
 
@@ -66,8 +67,13 @@ class Received:
             raise Refused(401, "the token came before, with another body", "replay")
 
 
-def read(request: HttpRequest) -> Received:
-    """Return what the webhook says, from the body of a POST or the query of a GET. Raises Refused."""
+def read(request: HttpRequest, *, own: bool = False) -> Received:
+    """Return what the webhook says, from the body of a POST or the query of a GET. Raises Refused.
+
+    ``own`` is whether we wrote its address ourselves, with POST: of a GET nobody can tell whether all of it is signed.
+    """
+    if own and request.method != "POST":
+        raise Refused(405, f"expected POST at this address, as it was given, got {request.method}", "method", "POST")
     if request.method not in ("GET", "POST"):
         raise Refused(405, f"expected GET or POST, got {request.method}", "method")
     return _read_query(request) if request.method == "GET" else _read_body(request)

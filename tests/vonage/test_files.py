@@ -5,8 +5,10 @@ from __future__ import annotations
 import gzip
 import io
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from unittest.mock import AsyncMock
 
 import httpx2
 import pytest
@@ -157,6 +159,33 @@ def test_redirect_that_names_no_address_is_refused(host: FileServer) -> None:
     assert refused(host.account, host.put(PATH, b"", 302, Location="http://[::")).again is False
 
 
+async def test_addresses_are_those_of_a_host() -> None:
+    assert await files.addresses("127.0.0.1", 443) == ["127.0.0.1"]
+
+
+@pytest.mark.parametrize(
+    "inside", ["127.0.0.1", "10.0.0.7", "169.254.169.254", "192.168.1.1", "::1", "fd00::1", "::ffff:10.0.0.1", "0.0.0.0"]
+)
+def test_redirect_to_a_private_address_is_refused(
+    host: FileServer, monkeypatch: pytest.MonkeyPatch, inside: str
+) -> None:
+    monkeypatch.setattr(files, "addresses", AsyncMock(return_value=["93.184.216.34", inside]))
+    error = refused(host.account, host.put(PATH, b"", 302, Location="https://rebound.example.com/x"))
+    assert str(error) == f"Vonage sent us on to rebound.example.com, whose address {inside} is not a public one"
+    assert not error.again
+
+
+def test_file_that_drips_ends_in_time(host: FileServer) -> None:
+    """A byte now and then would keep any limit of one read from passing."""
+    url = host.put(PATH, SOUND)
+    host.files[PATH] = Sent(SOUND, drip=0.02)
+    begun = time.monotonic()
+    error = refused(host.account, url, seconds=0.5)
+    assert error.again
+    assert "not complete in time" in str(error)
+    assert time.monotonic() - begun < 10
+
+
 Answer = Callable[[httpx2.Request], httpx2.Response]
 
 
@@ -165,11 +194,12 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Callable[[Answer], None]:
     """Answer every request without a network: hosts that are not of this machine, over https."""
 
     def answer(by: Answer) -> None:
-        class Client(httpx2.Client):
+        class Client(httpx2.AsyncClient):
             def __init__(self, **options: object) -> None:
                 super().__init__(transport=httpx2.MockTransport(by), follow_redirects=False)
 
-        monkeypatch.setattr(httpx2, "Client", Client)
+        monkeypatch.setattr(httpx2, "AsyncClient", Client)
+        monkeypatch.setattr(files, "addresses", AsyncMock(return_value=["93.184.216.34"]))
 
     return answer
 
@@ -181,7 +211,8 @@ def test_presigned_address_at_a_storage_service_is_followed_without_the_token(
 
     def answer(request: httpx2.Request) -> httpx2.Response:
         seen.append((str(request.url), "Authorization" in request.headers))
-        if request.url.host == "storage.example.com":
+        if request.headers["Host"] == "storage.example.com":
+            assert request.extensions["sni_hostname"] == "storage.example.com"
             return httpx2.Response(200, content=SOUND)
         return httpx2.Response(302, headers={"Location": "https://storage.example.com/x?signature=1"})
 
@@ -189,7 +220,7 @@ def test_presigned_address_at_a_storage_service_is_followed_without_the_token(
     assert fetch(Account("app", pem()), "https://api-us.nexmo.com/v1/files/x") == SOUND
     assert seen == [
         ("https://api-us.nexmo.com/v1/files/x", True),
-        ("https://storage.example.com/x?signature=1", False),
+        ("https://93.184.216.34/x?signature=1", False),
     ]
 
 
@@ -197,7 +228,7 @@ def test_who_leads_us_back_from_elsewhere_gets_no_token(elsewhere: Callable[[Ans
     """Else a storage service could choose what is fetched with it."""
     way = {
         "api.nexmo.com/v1/files/x": "https://elsewhere.example/x",
-        "elsewhere.example/x": "https://api.nexmo.com/v1/calls",
+        "93.184.216.34/x": "https://api.nexmo.com/v1/calls",
     }
     tokens: list[bool] = []
 

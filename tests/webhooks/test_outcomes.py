@@ -121,7 +121,7 @@ def test_call_out_is_served_its_flow_and_never_looked_up_by_number(client: Clien
     call, ref, url = call_out()
     parties = {"to": CALLEE, "from": NUMBER, "uuid": UUID, "conversation_uuid": ROOM}
     tell(client, url, status="ringing", direction="outbound", **parties)
-    document = client.get(f"/webhooks/answer/{ref}", parties).json()
+    document = client.post(f"/webhooks/answer/{ref}", parties, "application/json").json()
     assert document == [{"action": "talk", "text": f"Hello {CALLEE}"}]
     call = Call.objects.get()
     assert (call.uuid, call.status, call.direction) == (UUID, "ringing", "outbound")

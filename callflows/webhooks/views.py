@@ -61,9 +61,9 @@ def refusing(view: Webhook) -> Callable[..., Response]:
 @refusing
 async def answer(request: HttpRequest, ref: str) -> HttpResponse:
     """Answer with the NCCO of the number's flow, or of the call out that ``ref`` names; else with the safe one."""
-    received = read(request, own=bool(ref))
-    asked = AnswerRequest.parse(received.raw)
     named = StepRef.read(ref) if ref else None
+    received = read(request, own=named is not None)
+    asked = AnswerRequest.parse(received.raw)
     return await _answered(Answer(received=received, asked=asked, base=base_url(request), ref=named))
 
 
@@ -79,9 +79,9 @@ async def fallback(request: HttpRequest, ref: str) -> HttpResponse:
 @refusing
 async def events(request: HttpRequest, ref: str) -> HttpResponse:
     """Record an event, and answer it with an NCCO where a branch takes it."""
-    received = read(request, own=bool(ref))
-    event = _event(received)
     named = StepRef.read(ref) if ref else None
+    received = read(request, own=named is not None)
+    event = _event(received)
     work = _work(received, event, named, base_url(request))
     reply = await _recorded(work)
     if reply is None:

@@ -9,12 +9,29 @@ import time
 from callflows.payloads.tokens import without_tokens
 
 
+def escaped(text: str) -> str:
+    """Return a text in which each line but the first is indented, and other control characters are visible."""
+    if text.isprintable():
+        return text
+    shown = (letter if letter.isprintable() or letter in "\n\t" else _code(letter) for letter in text)
+    return "".join(shown).replace("\n", "\n    ")
+
+
+def _code(letter: str) -> str:
+    return letter.encode("unicode_escape").decode()
+
+
 class LineFormatter(logging.Formatter):
     """Time in UTC, level, logger and message; tokens are cut out of the whole, tracebacks too."""
 
     def __init__(self) -> None:
         super().__init__("{asctime} {levelname} {name}: {message}", "%Y-%m-%dT%H:%M:%SZ", style="{")
         self.converter = time.gmtime
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        """A message stays the line that it is, whatever a stranger put into it: what nobody prints is escaped."""
+        record.message = escaped(record.message)
+        return super().formatMessage(record)
 
     def format(self, record: logging.LogRecord) -> str:
         return without_tokens(super().format(record), "(token)")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import runpy
+import stat
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,9 +12,11 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
+from django.db import ConnectionHandler
 from django.http import HttpRequest, HttpResponse
 from django.middleware.security import SecurityMiddleware
 from django.test import AsyncClient, RequestFactory
+from pytest_django import DjangoDbBlocker
 
 from project.environment import BASE_DIR, Environment, read_environment
 from project.logs import LineFormatter, OneLine
@@ -27,6 +30,7 @@ PRODUCTION = {
     "PUBLIC_URL": "https://calls.example.com/",
     "SIGNATURE_SECRETS": "a1b2c3d4:not-a-secret-but-long-enough-for-a-check",
 }
+WAL = "PRAGMA journal_mode=WAL"
 Settings = dict[str, Any]
 Load = Callable[..., Settings]
 
@@ -187,3 +191,32 @@ def test_a_refused_host_is_explained_in_one_line() -> None:
 def test_the_environment_is_read_where_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MAX_LINES", "7")
     assert read_environment().MAX_LINES == 7
+
+
+@pytest.mark.parametrize(
+    ("message", "line"),
+    [
+        ("GET /x\n2026-01-01T00:00:00Z INFO forged 200", r"GET /x\n    2026-01-01T00:00:00Z INFO forged 200"),
+        ("a\x1b[31m\r\x00\u2028b\u202ec\x85", r"a\x1b[31m\r\x00\u2028b\u202ec\x85"),
+        ("Grüße\tan alle", "Grüße\tan alle"),
+    ],
+)
+def test_message_of_a_stranger_is_no_line_of_its_own(message: str, line: str) -> None:
+    record = logging.LogRecord("x", logging.INFO, "", 0, "%s", (message,), None)
+    said = LineFormatter().format(record).partition("x: ")[2]
+    assert said == line.replace(r"/x\n", "/x\n")
+
+
+def test_database_of_sqlite_is_for_its_owner(tmp_path: Path, django_db_blocker: DjangoDbBlocker) -> None:
+    path = tmp_path / "db.sqlite3"
+    for before in (None, 0o644, 0o640, 0o600):
+        if before is not None:
+            path.chmod(before)
+        connection = ConnectionHandler(
+            {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": str(path), "OPTIONS": {"init_command": WAL}}}
+        )["default"]
+        with django_db_blocker.unblock(), connection.cursor() as cursor:
+            cursor.execute("CREATE TABLE IF NOT EXISTS t (a)")
+        found = {each.name: stat.S_IMODE(each.stat().st_mode) for each in tmp_path.iterdir()}
+        connection.close()
+        assert set(found.values()) == {0o600}, found

@@ -9,10 +9,12 @@ T = TypeVar("T")
 
 # In a log line of a GET an address is percent-encoded, in JSON its slashes may be escaped.
 _SLASH = r"(?:\\?/|%(?:25)*2[Ff])"
-_SIGNED = r"\.?(?:[\w:-]|%(?:25)*3[Aa])+"
+# What nobody prints, as it is, as a log escapes it, and as an address does: it must not hide what follows.
+_CONTROL = r"[\x00-\x08\x0e-\x1f\x7f]|\\x[0-9a-f]{2}|%(?:25)*[01][0-9A-Fa-f]|%(?:25)*7[Ff]"
+_SIGNED = rf"\.?(?:[\w:-]|%(?:25)*3[Aa]|{_CONTROL})+"
 # /socket/<line>/<token>, /sounds/<token>.wav, /webhooks/events/<token>, /webhooks/answer/<token>, and any web token:
 # who reads one could take a call's audio, steer a call, or act as us.
-_PLACE = rf"{_SLASH}(?:socket{_SLASH}[\w-]{{1,22}}|sounds|webhooks{_SLASH}(?:events|answer)){_SLASH}"
+_PLACE = rf"{_SLASH}(?:socket{_SLASH}(?:[\w-]|{_CONTROL}){{1,80}}|sounds|webhooks{_SLASH}(?:events|answer)){_SLASH}"
 _TOKEN = re.compile(rf"({_PLACE}){_SIGNED}|\beyJ[\w-]{{8,}}\.[\w-]*\.[\w-]*")
 
 

@@ -50,11 +50,18 @@ def check_address(host: str, port: int, option: str = "PORT=") -> None:
         ) from error
 
 
+def shown(path: str) -> str:
+    """Return a path as it stands in one line: a stranger's line breaks would be lines of his own."""
+    if path.isprintable():
+        return path
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in path)
+
+
 def with_access_log(application: Application) -> Application:
     """Log each request and socket, without query strings: those may hold signatures."""
 
     async def logged(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        begun, status = time.monotonic(), 0
+        begun, status, path = time.monotonic(), 0, shown(scope["path"])
 
         async def noting(message: Message) -> None:
             nonlocal status
@@ -63,11 +70,11 @@ def with_access_log(application: Application) -> Application:
 
         if scope["type"] == "http":
             await application(scope, receive, noting)
-            log.info("%s %s %s %.0f ms", scope["method"], scope["path"], status, 1000 * (time.monotonic() - begun))
+            log.info("%s %s %s %.0f ms", scope["method"], path, status, 1000 * (time.monotonic() - begun))
         else:
             # Its `send` is passed on as it is: fifty frames a second would pay for a detour.
-            log.info("socket %s", scope["path"])
+            log.info("socket %s", path)
             await application(scope, receive, send)
-            log.info("socket %s ended after %.1f s", scope["path"], time.monotonic() - begun)
+            log.info("socket %s ended after %.1f s", path, time.monotonic() - begun)
 
     return logged

@@ -211,7 +211,11 @@ def test_user_to_user_that_is_longer_than_an_sdk_allows_is_warned_of() -> None:
 
 @pytest.mark.parametrize("action", ["input", "record", "conversation", "connect"])
 def test_empty_list_of_addresses_is_none(action: str) -> None:
-    whole: dict[str, Action] = {"input": {"action": "input", "type": ["dtmf"]}, "record": RECORD, "conversation": CONVERSATION}
+    whole: dict[str, Action] = {
+        "input": {"action": "input", "type": ["dtmf"]},
+        "record": RECORD,
+        "conversation": CONVERSATION,
+    }
     assert problems([{**whole.get(action, phone()), "eventUrl": []}]) == []
 
 

@@ -45,6 +45,12 @@ def test_token_is_cut_out_of_encoded_addresses(path: str, times: int) -> None:
     assert without_tokens(f"?to={address}&from=1").endswith("…&from=1")
 
 
+@pytest.mark.parametrize("hiding", ["\0", "%00", "%2500", r"\x00", "\x1b", "%7f", "x%0a", "\x01\x02"])
+@pytest.mark.parametrize("path", ["/socket/4vQ{}/", "/socket/4vQ/{}", "/webhooks/events/{}", "/sounds/{}"])
+def test_nothing_that_nobody_prints_hides_a_token(path: str, hiding: str) -> None:
+    assert TOKEN.partition(":")[0] not in without_tokens(f"GET {path.format(hiding)}{TOKEN} 404")
+
+
 def test_tokens_are_cut_out_of_parsed_json() -> None:
     address = f"/socket/abc/{TOKEN}"
     value: dict[str, Any] = {"a": [address, 1, None], "b": {"c": address}, "d": True}

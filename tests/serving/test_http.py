@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from callflows.serving.limits import BODY_BYTES, UPLOAD_BYTES, URL_BYTES
-from tests.services import Process, status
+from tests.services import Process, status, wait_until
 from tests.tiny import FRAME, LARGE
 
 pytestmark = pytest.mark.process
@@ -141,3 +141,8 @@ def memory(process: Process) -> float:
     found = re.search(r"^Anonymous:\s+(\d+)", text, re.MULTILINE)
     assert found is not None
     return int(found[1]) / 1024
+
+
+def test_path_of_a_stranger_is_one_line_of_the_log(process: Process) -> None:
+    assert status(process.url + "/x%0aINFO%20forged%00%1b[31m") == 200
+    wait_until(lambda: r"GET /x\nINFO forged\x00\x1b[31m 200" in process.said(), "it is logged")

@@ -164,7 +164,8 @@ async def test_addresses_are_those_of_a_host() -> None:
 
 
 @pytest.mark.parametrize(
-    "inside", ["127.0.0.1", "10.0.0.7", "169.254.169.254", "192.168.1.1", "::1", "fd00::1", "::ffff:10.0.0.1", "0.0.0.0"]
+    "inside",
+    ["127.0.0.1", "10.0.0.7", "169.254.169.254", "192.168.1.1", "::1", "fd00::1", "::ffff:10.0.0.1", "0.0.0.0"],
 )
 def test_redirect_to_a_private_address_is_refused(
     host: FileServer, monkeypatch: pytest.MonkeyPatch, inside: str

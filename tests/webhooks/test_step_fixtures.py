@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
 from django.test import Client
@@ -11,7 +10,7 @@ from django.test import Client
 from callflows.models import Call, TimelineEntry
 from tests.make import Step, event_url, talk
 from tests.payloads.test_events import MEANING
-from tests.webhooks.sending import CUSTOMER, METHODS, SAFE, answer, load, names, send_twice, serve_number, whole
+from tests.webhooks.sending import CUSTOMER, METHODS, SAFE, answer, load, send_twice, serve_number, whole
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

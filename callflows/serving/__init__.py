@@ -30,6 +30,9 @@ UNSENT_FRAMES = 100
 KERNEL_BYTES = 32 * 1024
 # Seconds of a peer reading nothing, or too little, after which its connection is ended.
 STUCK_SECONDS = 10
+# What a peer may send besides audio: texts, pings, fragments. Vonage sends a ping now and then, and an answer to each
+# mark of an app; a peer that sends nothing but pings at full speed held a process for 5 to 11 s.
+OTHER_FRAMES, OTHER_FRAMES_A_SECOND = 500, 200
 # Messages that may wait for the application, 10 s of audio; then nothing more is read until it has taken half of them.
 WAITING = 500
 

@@ -22,6 +22,9 @@ EXTENSION = "callflows.audio"
 # Servers make applications wait above this many unsent bytes; ours must never: it drops instead.
 NEVER_WAIT = 1 << 30
 
+# Closes with 1008, "policy violation".
+TOO_MANY = b"\x88\x02" + (1008).to_bytes(2)
+
 # Uvloop's timers count whole milliseconds, and may ring a part of one too early.
 TICK_SECONDS = 0.002
 
@@ -68,8 +71,8 @@ class ShortWay:
     """
 
     __slots__ = (
-        "_begun", "_closing", "_head", "_hear", "_loop", "_out", "_parsed", "_paused", "_stuck", "_transport", "_watch",
-        "_whole", "dropped", "ended", "heard_at", "queue",
+        "_begun", "_budget", "_closing", "_head", "_hear", "_loop", "_out", "_parsed", "_paused", "_refilled", "_stuck",
+        "_transport", "_watch", "_whole", "dropped", "ended", "heard_at", "queue",
     )  # fmt: skip
 
     def __init__(self, loop: asyncio.AbstractEventLoop, transport: asyncio.Transport) -> None:
@@ -90,6 +93,8 @@ class ShortWay:
         self._begun = b""
         # Where the protocol library is: only between messages may frames go past it.
         self._parsed = Boundaries()
+        # How much else than audio may come yet, and when that was last counted.
+        self._budget, self._refilled = float(serving.OTHER_FRAMES), self.heard_at
         self._watch: asyncio.TimerHandle | None = None
         self._stuck: asyncio.TimerHandle | None = None
 
@@ -132,8 +137,7 @@ class ShortWay:
         if begin == len(data):
             return b""
         rest = data[begin:]
-        self._parsed.pass_by(rest)
-        return rest
+        return rest if self._affords(rest) else b""
 
     def room(self, size: int) -> bool:
         """Whether a message of ``size`` bytes may be written; else it is counted as dropped."""
@@ -172,6 +176,22 @@ class ShortWay:
             hear(unmask(data[begin + BEFORE : after], data[begin + 4 : begin + BEFORE]))
             begin = after
         return begin
+
+    def _affords(self, rest: bytes) -> bool:
+        """Count what is no audio; end a connection on which more of it comes than anybody needs."""
+        if self.ended:
+            return False
+        earned = (self.heard_at - self._refilled) * serving.OTHER_FRAMES_A_SECOND
+        self._budget, self._refilled = min(serving.OTHER_FRAMES, self._budget + earned), self.heard_at
+        before = self._parsed.cost
+        if self._parsed.pass_by(rest, self._budget):
+            self._budget -= self._parsed.cost - before
+            return True
+        self.ended = f"it sent more than {serving.OTHER_FRAMES_A_SECOND} messages a second that are no audio"
+        self.finish()
+        self._transport.write(TOO_MANY)
+        self._transport.close()
+        return False
 
     def _pace(self, full: bool) -> None:
         """Read nothing more while the application has enough to do."""

@@ -45,3 +45,29 @@ def test_message_of_64_kib_and_more_has_a_longer_head() -> None:
     assert not boundaries.between
     boundaries.pass_by(b"\0")
     assert boundaries.between
+
+
+@pytest.mark.parametrize(
+    ("message", "cost"),
+    [
+        *((client(Opcode.BINARY, audio(1, size)), 0) for size in (320, 640, 960)),
+        *((client(Opcode.BINARY, audio(1, size)), 1) for size in (0, 8, 319, 641)),
+        (client(Opcode.BINARY, audio(1, 40_960)), 11),
+        (client(Opcode.TEXT, b"{}"), 1),
+        (client(Opcode.TEXT, b"a" * 640), 1),
+        (client(Opcode.PING, b""), 1),
+        (client(Opcode.BINARY, audio(1), fin=False) + client(Opcode.CONT, b""), 2),
+    ],
+)
+def test_what_is_no_audio_costs(message: bytes, cost: int) -> None:
+    boundaries = Boundaries()
+    assert boundaries.pass_by(message * 10, 10 * cost)
+    assert boundaries.cost == 10 * cost
+    if cost:
+        assert not boundaries.pass_by(message, cost - 1)
+
+
+def test_nothing_is_looked_at_beyond_what_may_be_spent() -> None:
+    boundaries = Boundaries()
+    assert not boundaries.pass_by(client(Opcode.PING, b"") * 10_000, 100)
+    assert boundaries.cost == 101

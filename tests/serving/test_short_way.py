@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -52,6 +53,9 @@ class Wire:
         self.reading = True
 
     def abort(self) -> None:
+        self.aborted = True
+
+    def close(self) -> None:
         self.aborted = True
 
 
@@ -234,3 +238,41 @@ async def until(is_so: Any) -> None:
             return
         await asyncio.sleep(0.01)
     raise AssertionError("waited 10 s in vain")
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        client(Opcode.PING, b""),
+        TEXT,
+        client(Opcode.BINARY, b""),
+        client(Opcode.BINARY, b"", fin=False) + client(Opcode.CONT, b""),
+    ],
+)
+async def test_peer_that_sends_too_much_else_is_closed_with_1008(pair: Pair, message: bytes) -> None:
+    flood = message * 3000
+    assert pair.way.received(flood) == b""
+    assert pair.wire.written == [b"\x88\x02\x03\xf0"]
+    assert (pair.wire.aborted, pair.way.ended) == (
+        True,
+        "it sent more than 200 messages a second that are no audio",
+    )
+    assert pair.way.received(flood) == b""
+    assert len(pair.wire.written) == 1
+
+
+async def test_budget_fills_again_with_time(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = pair.way.heard_at
+    monkeypatch.setattr("callflows.serving.short_way.time", SimpleNamespace(monotonic=lambda: now))
+    for _ in range(20):
+        now += 1.0
+        assert pair.way.received(TEXT * 200 + FRAME * 50) == TEXT * 200 + FRAME * 50
+    assert pair.way.received(TEXT * 250)
+    assert not pair.way.received(TEXT * 250)
+
+
+async def test_audio_costs_nothing_whichever_way_it_takes(pair: Pair) -> None:
+    assert pair.way.received(FRAME * 10_000) == b""
+    pair.way.queue.put_nowait({"type": "x"})
+    assert len(pair.way.received(FRAME * 10_000)) == 10_000 * len(FRAME)
+    assert not pair.way.ended

@@ -1,0 +1,113 @@
+"""Knows who is connected and has not asked for anything whole yet: for how long, and how many from one address.
+
+A connection that drips its request would stay for ever, and two hundred of them use up what a process may open.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+from callflows.serving import Application, Message, Receive, Send
+
+log = logging.getLogger(__name__)
+
+# Seconds for a head, from the connection or the end of the request before it; Vonage and browsers take milliseconds.
+HEAD_SECONDS = 10.0
+# Seconds of a connection that is kept for another request.
+IDLE_SECONDS = 60.0
+# Seconds for a body, and for an upload of 64 MB: 1 Mbit/s.
+BODY_SECONDS, UPLOAD_SECONDS = 20.0, 600.0
+# Connections of one address that have not asked for anything yet. A proxy beside us has all of its clients'.
+MOST_WAITING = 50
+# How often what is refused here is told in the log.
+TELL_SECONDS = 10.0
+
+Peer = tuple[str, int]
+
+
+@dataclass(eq=False, slots=True)
+class Caller:
+    """One connection. ``timer`` ends it, and is None while it is our turn."""
+
+    abort: Callable[[], object]
+    timer: asyncio.TimerHandle | None = None
+
+
+class Door:
+    """The connections of this process by where they come from, as servers and ASGI name it: host and port."""
+
+    def __init__(self) -> None:
+        self._callers: dict[Peer, Caller] = {}
+        self._waiting: Counter[str] = Counter()
+        self._told = -TELL_SECONDS
+        self._untold = 0
+
+    def opened(self, peer: Peer, abort: Callable[[], object]) -> bool:
+        """A connection came; False: it is not let in, since too many of its address wait already."""
+        host = peer[0]
+        if self._waiting[host] >= MOST_WAITING and not is_beside_us(host):
+            self._tell(f"{host} has {MOST_WAITING} connections that ask for nothing")
+            return False
+        self._callers[peer] = Caller(abort)
+        self._wait(peer, HEAD_SECONDS, "its request did not come")
+        return True
+
+    def closed(self, peer: Peer) -> None:
+        self._go_on(peer)
+        self._callers.pop(peer, None)
+
+    def body(self, peer: Peer, seconds: float = BODY_SECONDS) -> None:
+        """A head has come; its body is to follow."""
+        self._go_on(peer)
+        self._wait(peer, seconds, "the body of its request did not come")
+
+    def whole(self, peer: Peer) -> None:
+        """A request is here: it is our turn, for as long as it takes."""
+        self._go_on(peer)
+
+    def answered(self, peer: Peer) -> None:
+        """The answer has left; another request may follow."""
+        self._go_on(peer)
+        self._wait(peer, IDLE_SECONDS, "")
+
+    def _wait(self, peer: Peer, seconds: float, why: str) -> None:
+        if caller := self._callers.get(peer):
+            caller.timer = asyncio.get_running_loop().call_later(seconds, self._late, peer, seconds, why)
+            self._waiting[peer[0]] += 1
+
+    def _go_on(self, peer: Peer) -> None:
+        caller = self._callers.get(peer)
+        if caller and caller.timer:
+            caller.timer.cancel()
+            caller.timer = None
+            self._waiting[peer[0]] -= 1
+            self._waiting += Counter()
+
+    def _late(self, peer: Peer, seconds: float, why: str) -> None:
+        if why:
+            self._tell(f"{peer[0]} was cut off: {why} within {seconds:g} s")
+        caller = self._callers[peer]
+        self.closed(peer)
+        caller.abort()
+
+    def _tell(self, what: str) -> None:
+        """Tell of one now and then: whoever does it, does it often."""
+        now = time.monotonic()
+        self._untold += 1
+        if now - self._told >= TELL_SECONDS:
+            log.warning("%s; %d such since the last time", what, self._untold)
+            self._told, self._untold = now, 0
+
+
+def is_beside_us(host: str) -> bool:
+    """Whether an address is of this machine: a proxy's, or our own tools'."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return True

@@ -13,8 +13,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
 
-from callflows.serving import Application, Message, Receive, Send
-
 log = logging.getLogger(__name__)
 
 # Seconds for a head, from the connection or the end of the request before it; Vonage and browsers take milliseconds.

@@ -111,7 +111,7 @@ async def _follow(account: Account, address: str, into: IO[bytes], most: int) ->
             ours = ours and account.trusts(address)
             token = {"Authorization": f"Bearer {account.token()}"} if ours else {}
             # Not packed: sound is packed already, and a bomb would be.
-            where = {"url": address} if ours else await _elsewhere(address)
+            where: dict[str, Any] = {"url": address} if ours else await _elsewhere(address)
             headers = {"Accept-Encoding": "identity", **token, **where.pop("headers", {})}
             async with client.stream("GET", headers=headers, **where) as response:
                 if not (location := _sent_on(response)):

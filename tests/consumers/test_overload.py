@@ -15,6 +15,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from callflows import consumers, load
+from callflows.admission import admit
 from callflows.audio.lag import Lag
 from callflows.models import Line, TimelineEntry
 from tests.consumers.test_audio import frame, refused, socket
@@ -122,7 +123,7 @@ async def test_only_sockets_that_were_let_in_count_as_calls(connect: dict[str, A
     really = consumers.THREADS.run
 
     async def slow(*work: Any, **named: Any) -> Any:
-        if work[0] is consumers.admit and not admitting.is_set():
+        if work[0] is admit and not admitting.is_set():
             admitting.set()
             await free.wait()
         return await really(*work, **named)

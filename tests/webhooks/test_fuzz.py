@@ -154,7 +154,10 @@ def test_no_query_breaks_a_webhook(
         if signed:
             headers.append((b"authorization", bearer(compact(query), application_id=None).encode()))
         text = urlencode(query, errors="surrogatepass").encode()
-        assert ask("GET", data.draw(st.sampled_from(addresses)), text, headers, b"") in KNOWN - {401, 404, 405, 503}
+        address = data.draw(st.sampled_from(addresses))
+        # Those of steps take POST alone.
+        left = {405} if address.count("/") > 2 else KNOWN - {401, 404, 405, 503}
+        assert ask("GET", address, text, headers, b"") in left
 
 
 # As a server lets them through: a method is a token, a header has no control characters, a path was decoded.

@@ -49,6 +49,7 @@ from callflows.models.lines import nonce_of
 from callflows.open_socket import GOING_AWAY, THREADS, OpenSocket
 from callflows.peer import Message, Peer, Receive, Send
 from callflows.refusing import TALLY
+from callflows.serving.strangers import STRANGERS
 from callflows.sockets.line import Line, Note
 from callflows.sockets.registry import APPS
 from callflows.wire.connection import Connection
@@ -87,6 +88,7 @@ class AudioConsumer(AsyncConsumer):
     def __init__(self, scope: Message, receive: Receive, send: Send) -> None:
         self.state = State.HANDSHAKE
         self.where = {**scope["url_route"]["kwargs"], "headers": scope.get("headers", ())}
+        self.origin = settings.PROXIES.origin_of(scope)
         self.peer = Peer(scope, receive, send)
         self.connection = Connection()
         # Messages that came before the first one, which are none, and why the last was refused.
@@ -133,7 +135,9 @@ class AudioConsumer(AsyncConsumer):
                 raise SocketRefused(reason)
             ADMITTED.add(self)
         except SocketRefused as refused:
-            log.warning("a socket for line %s was refused: %s", self.where["line"], refused)
+            # A flood of strangers would fill the log.
+            if STRANGERS.may_be_told(self.origin, time.monotonic()):
+                log.warning("a socket for line %s was refused: %s", self.where["line"], refused)
             if isinstance(refused, WrongAuthorization):
                 TALLY.count_in_background("authorization", str(refused))
             await self.peer.close(NOT_SPOKEN)

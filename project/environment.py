@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -32,6 +33,8 @@ class Environment(BaseSettings):
     PUBLIC_URL: str = ""
     # More host names, with commas between; the one of PUBLIC_URL is allowed by itself.
     ALLOWED_HOSTS: str = ""
+    # Addresses and networks, with commas between, of the proxies in front: X-Forwarded-For is believed of these alone.
+    PROXIES: str = "127.0.0.0/8,::1"
     PORT: int = Field(default=8000, ge=1, le=65535)
     # The folder that holds db.sqlite3, media/ and .secret-key.
     DATA_DIR: Path = BASE_DIR
@@ -93,6 +96,13 @@ class Environment(BaseSettings):
             raise ValueError(f"expected redis://host:6379/0, got a URL of scheme {urlsplit(value).scheme!r}")
         return value
 
+    @field_validator("PROXIES")
+    @classmethod
+    def are_networks(cls, value: str) -> str:
+        for each in names(value):
+            ip_network(each, strict=False)
+        return value
+
     @field_validator("PUBLIC_URL")
     @classmethod
     def is_an_origin(cls, value: str, info: ValidationInfo) -> str:
@@ -124,6 +134,11 @@ class Environment(BaseSettings):
             if url.scheme not in ("https", "http") or not url.hostname or url.path.strip("/") or url.query:
                 raise ValueError(f"expected https://host without a path, got {each!r}")
         return value.rstrip("/")
+
+
+def names(value: str) -> list[str]:
+    """Return what stands between commas."""
+    return [each for each in map(str.strip, value.split(",")) if each]
 
 
 def read_environment() -> Environment:

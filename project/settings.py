@@ -12,7 +12,8 @@ import dj_database_url
 import django_stubs_ext
 from django.core.exceptions import ImproperlyConfigured
 
-from project.environment import BASE_DIR, read_environment
+from callflows.serving.proxies import Proxies
+from project.environment import BASE_DIR, names, read_environment
 
 # Lets `ModelAdmin[Call]` and the like run as well as type-check.
 django_stubs_ext.monkeypatch()
@@ -50,6 +51,7 @@ ADMIN_PASSWORD = ENV.ADMIN_PASSWORD
 
 PUBLIC_URL = ENV.PUBLIC_URL
 PROMPT_MAX_SECONDS = ENV.PROMPT_MAX_SECONDS
+PROXIES = Proxies.parse(names(ENV.PROXIES))
 MAX_LINES = ENV.MAX_LINES
 MAX_LAG = ENV.MAX_LAG
 INBOX_SECONDS = ENV.INBOX_SECONDS

@@ -1,6 +1,7 @@
-"""Knows a small ASGI application, to try the servers with: `python -m tests.tiny daphne PORT [stuck] [quick]`.
+"""Knows a small ASGI application, to try the servers with: `python -m tests.tiny daphne PORT [stuck] [quick] [strict]`.
 
-"quick" asks silent clients for a pong after a second, and waits two more for it.
+"quick" asks silent clients for a pong after a second, and waits two more for it. "strict" lets 12 connections in, 4 of
+an address that ask for nothing, and gives each a second for its head and another for its body.
 
 /slow answers after a second, /large with 32 MB; a POST is told how much it brought. A socket echoes, at /short by the
 short way; one at /flood sends without end. Each tells what befell it.
@@ -16,7 +17,8 @@ from importlib import import_module
 from typing import Any
 
 from callflows import serving
-from callflows.serving import with_access_log
+from callflows.serving import door, with_access_log
+from callflows.serving.proxies import Proxies
 from callflows.serving.short_way import EXTENSION, ShortWay
 from project.logs import LineFormatter
 
@@ -105,7 +107,12 @@ def main() -> None:
     serving.STUCK_SECONDS = 1
     if "quick" in sys.argv:
         serving.PING_SECONDS, serving.PONG_SECONDS = 1, 2
-    server.run(with_access_log(application), "127.0.0.1", int(sys.argv[2]), drain, 5)
+    at_the_door = None
+    if "strict" in sys.argv:
+        door.HEAD_SECONDS = door.BODY_SECONDS = 1
+        door.MOST_WAITING = 4
+        at_the_door = door.Door(12, Proxies())
+    server.run(with_access_log(application), "127.0.0.1", int(sys.argv[2]), drain, 5, door=at_the_door)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from callflows.serving.door import Door
+
 # What Twisted says when a connection ends in order, and when it does not.
 DONE = ConnectionDone("the connection was closed")
 LOST = ConnectionLost("the connection was lost")
@@ -28,8 +30,8 @@ class Bridge(asyncio.Protocol):
     ``protocol`` is Twisted's, and is replaced when an HTTP connection becomes a WebSocket.
     """
 
-    def __init__(self, build: Callable[[Any], Any]) -> None:
-        self._build = build
+    def __init__(self, build: Callable[[Any], Any], door: Door) -> None:
+        self._build, self._door = build, door
         self.protocol: Any = None
         self._producer: Any = None
         # Whether the producer makes more only when it is asked to, and whether the peer has yet to read what it made.
@@ -43,13 +45,20 @@ class Bridge(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # No isinstance: uvloop's transport is none of asyncio's.
         self.transport = cast(asyncio.Transport, transport)
-        self.protocol = self._build(self.getPeer())
+        self._peer = self.getPeer()
+        if not self._door.opened((self._peer.host, self._peer.port), self.transport.abort):
+            self.transport.abort()
+            return
+        self.protocol = self._build(self._peer)
         self.protocol.makeConnection(self)
 
     def data_received(self, data: bytes) -> None:
         self.protocol.dataReceived(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if not self.protocol:
+            return
+        self._door.closed((self._peer.host, self._peer.port))
         if self._producer:
             self._producer.stopProducing()
         reason = LOST if exc else DONE

@@ -8,6 +8,7 @@ from typing import Any, cast
 from daphne.http_protocol import WebRequest
 from twisted.web.http import HTTPChannel
 
+from callflows.serving.door import Door
 from callflows.serving.limits import BODY_BYTES, HEAD_BYTES, URL_BYTES, Limits, TooLarge
 
 # Seconds for the answer to reach whoever still sends; then the connection ends.
@@ -37,9 +38,9 @@ class Channel(HTTPChannel):
     totalHeadersSize = HEAD_BYTES
     requestFactory = Request
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, door: Door) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.limits = limits
+        self.limits, self.door = limits, door
         self.refused = False
 
     def allHeadersReceived(self) -> None:
@@ -51,6 +52,8 @@ class Channel(HTTPChannel):
         except TooLarge as error:
             self.refuse(error)
         else:
+            peer = cast(Any, self.transport).getPeer()
+            self.door.body((peer.host, peer.port), upload=request.most > BODY_BYTES)
             super().allHeadersReceived()  # type: ignore[no-untyped-call]
 
     def allContentReceived(self) -> None:

@@ -11,7 +11,9 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import ip_address
+
+from callflows.serving import Application, Message, Receive, Send
+from callflows.serving.proxies import LOOPBACK, Proxies
 
 log = logging.getLogger(__name__)
 
@@ -19,14 +21,16 @@ log = logging.getLogger(__name__)
 HEAD_SECONDS = 10.0
 # Seconds of a connection that is kept for another request.
 IDLE_SECONDS = 60.0
-# Seconds for a body, and for an upload of 64 MB: 1 Mbit/s.
+# Seconds for a body, and for an upload: 64 MB at 1 Mbit/s.
 BODY_SECONDS, UPLOAD_SECONDS = 20.0, 600.0
-# Connections of one address that have not asked for anything yet. A proxy beside us has all of its clients'.
+# Connections of one address that wait for their next request. A proxy has all of its clients'.
 MOST_WAITING = 50
 # How often what is refused here is told in the log.
 TELL_SECONDS = 10.0
 
 Peer = tuple[str, int]
+# Of a connection that has ended before it was looked at.
+NOBODY: Peer = ("", 0)
 
 
 @dataclass(eq=False, slots=True)
@@ -38,19 +42,26 @@ class Caller:
 
 
 class Door:
-    """The connections of this process by where they come from, as servers and ASGI name it: host and port."""
+    """The connections of this process by where they come from, as servers and ASGI name it: host and port.
 
-    def __init__(self) -> None:
+    ``most`` is how many there may be at all. Connections of ``proxies`` are limited by these.
+    """
+
+    def __init__(self, most: int = 10_000, proxies: Proxies = LOOPBACK) -> None:
+        self.most, self.proxies = most, proxies
         self._callers: dict[Peer, Caller] = {}
         self._waiting: Counter[str] = Counter()
         self._told = -TELL_SECONDS
         self._untold = 0
 
     def opened(self, peer: Peer, abort: Callable[[], object]) -> bool:
-        """A connection came; False: it is not let in, since too many of its address wait already."""
+        """A connection came; False: it is not let in."""
         host = peer[0]
-        if self._waiting[host] >= MOST_WAITING and not is_beside_us(host):
-            self._tell(f"{host} has {MOST_WAITING} connections that ask for nothing")
+        if len(self._callers) >= self.most:
+            self._tell(f"{host} was refused: {self.most} connections are open, and no more descriptors are for them")
+            return False
+        if self._waiting[host] >= MOST_WAITING and host not in self.proxies:
+            self._tell(f"{host} was refused: it has {MOST_WAITING} connections that ask for nothing")
             return False
         self._callers[peer] = Caller(abort)
         self._wait(peer, HEAD_SECONDS, "its request did not come")
@@ -60,10 +71,10 @@ class Door:
         self._go_on(peer)
         self._callers.pop(peer, None)
 
-    def body(self, peer: Peer, seconds: float = BODY_SECONDS) -> None:
+    def body(self, peer: Peer, upload: bool) -> None:
         """A head has come; its body is to follow."""
         self._go_on(peer)
-        self._wait(peer, seconds, "the body of its request did not come")
+        self._wait(peer, UPLOAD_SECONDS if upload else BODY_SECONDS, "the body of its request did not come")
 
     def whole(self, peer: Peer) -> None:
         """A request is here: it is our turn, for as long as it takes."""
@@ -85,7 +96,8 @@ class Door:
             caller.timer.cancel()
             caller.timer = None
             self._waiting[peer[0]] -= 1
-            self._waiting += Counter()
+            if not self._waiting[peer[0]]:
+                del self._waiting[peer[0]]
 
     def _late(self, peer: Peer, seconds: float, why: str) -> None:
         if why:
@@ -103,9 +115,29 @@ class Door:
             self._told, self._untold = now, 0
 
 
-def is_beside_us(host: str) -> bool:
-    """Whether an address is of this machine: a proxy's, or our own tools'."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return True
+def attended(application: Application, door: Door) -> Application:
+    """Return an application of whose requests the door knows when they are here and when they are answered."""
+
+    async def within(scope: Message, receive: Receive, send: Send) -> None:
+        peer = peer_of(scope)
+        if scope["type"] != "http":
+            door.whole(peer)
+            return await application(scope, receive, send)
+
+        async def noting() -> Message:
+            message = await receive()
+            if not message.get("more_body"):
+                door.whole(peer)
+            return message
+
+        try:
+            await application(scope, noting, send)
+        finally:
+            door.answered(peer)
+
+    return within
+
+
+def peer_of(scope: Message) -> Peer:
+    host, port = scope.get("client") or NOBODY
+    return host, port

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 
 from callflows.serving import Application, Message, Receive, Send
+from callflows.serving.door import Door, peer_of
 
 log = logging.getLogger(__name__)
 
@@ -83,8 +84,8 @@ class Limits:
         return UPLOAD_BYTES if known else BODY_BYTES
 
 
-def limited(application: Application, limits: Limits) -> Application:
-    """Return an application that is given no request which is too large."""
+def limited(application: Application, limits: Limits, door: Door) -> Application:
+    """Return an application that is given no request which is too large. The door is told that a body may follow."""
 
     async def within(scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -106,6 +107,7 @@ def limited(application: Application, limits: Limits) -> Application:
 
         try:
             most = limits.check(_target(scope), scope["headers"])
+            door.body(peer_of(scope), upload=most > BODY_BYTES)
             await application(scope, counting, noting)
         except TooLarge as error:
             limits.refused(error)

@@ -29,6 +29,7 @@ from callflows.serving import MESSAGE_BYTES, Application, CannotListen, Drain  #
 from callflows.serving.bridge import Bridge  # noqa: E402
 from callflows.serving.daphne_http import Channel, Request  # noqa: E402
 from callflows.serving.daphne_socket import Socket  # noqa: E402
+from callflows.serving.door import Door, attended  # noqa: E402
 from callflows.serving.limits import Limits  # noqa: E402
 from callflows.serving.short_way import EXTENSION  # noqa: E402
 
@@ -47,10 +48,10 @@ class DrainingServer(Server):  # type: ignore[misc]  # daphne has no types
     """
 
     def __init__(
-        self, application: Application, host: str, port: int, drain: Drain, seconds: float, limits: Limits
+        self, application: Application, host: str, port: int, drain: Drain, seconds: float, limits: Limits, door: Door
     ) -> None:
         super().__init__(
-            application=application,
+            application=attended(application, door),
             # Asked for, and not used: we listen by ourselves.
             endpoints=["unused"],
             signal_handlers=False,
@@ -64,7 +65,8 @@ class DrainingServer(Server):  # type: ignore[misc]  # daphne has no types
         )
         self.endpoints: list[str] = []
         self.address = host, port
-        self.drain, self.seconds, self.limits = drain, seconds, limits
+        self.drain, self.seconds = drain, seconds
+        self.limits, self.door = limits, door
         self.listening: asyncio.AbstractServer | None = None
         self.refused = ""
         self.ending: asyncio.Task[None] | None = None
@@ -79,7 +81,7 @@ class DrainingServer(Server):  # type: ignore[misc]  # daphne has no types
     def begin(self) -> None:
         """Prepare what daphne offers no argument for; nothing is accepted before."""
         self.ws_factory.protocol = Socket
-        self.http_factory.protocol = partial(Channel, self.limits)
+        self.http_factory.protocol = partial(Channel, self.limits, self.door)
         # Daphne throws Twisted's log away; errors that nobody handled stand only there.
         globalLogPublisher.addObserver(log_failure)  # type: ignore[arg-type]  # a function will do
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -89,7 +91,7 @@ class DrainingServer(Server):  # type: ignore[misc]  # daphne has no types
     async def listen(self) -> None:
         host, port = self.address
         try:
-            self.listening = await LOOP.create_server(lambda: Bridge(self.build), host, port)
+            self.listening = await LOOP.create_server(lambda: Bridge(self.build, self.door), host, port)
         except OSError as error:
             self.refused = str(error)
             self.stop()
@@ -198,7 +200,13 @@ def close_loop() -> None:
 
 
 def run(
-    application: Application, host: str, port: int, drain: Drain, seconds: float, limits: Limits | None = None
+    application: Application,
+    host: str,
+    port: int,
+    drain: Drain,
+    seconds: float,
+    limits: Limits | None = None,
+    door: Door | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT and the end of draining. Raises CannotListen."""
-    DrainingServer(application, host, port, drain, seconds, limits or Limits()).run()
+    DrainingServer(application, host, port, drain, seconds, limits or Limits(), door or Door()).run()

@@ -9,10 +9,14 @@ import signal
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from typing import Any
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from callflows.serving import MESSAGE_BYTES, Application, Drain
+from callflows.serving.door import NOBODY, Door, attended
 from callflows.serving.limits import HEAD_BYTES, Limits, limited
 from callflows.serving.uvicorn_socket import Socket
 
@@ -48,12 +52,36 @@ class DrainingServer(uvicorn.Server):
         self.should_exit = True
 
 
+class Channel(H11Protocol):
+    """An HTTP connection that comes in by the door."""
+
+    def __init__(self, door: Door, **named: Any) -> None:
+        super().__init__(**named)
+        self.door = door
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        super().connection_made(transport)
+        if not self.door.opened(self.client or NOBODY, transport.abort):
+            transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.door.closed(self.client or NOBODY)
+        super().connection_lost(exc)
+
+
 def run(
-    application: Application, host: str, port: int, drain: Drain, seconds: float, limits: Limits | None = None
+    application: Application,
+    host: str,
+    port: int,
+    drain: Drain,
+    seconds: float,
+    limits: Limits | None = None,
+    door: Door | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT and the end of draining."""
+    door = door or Door()
     config = uvicorn.Config(
-        limited(application, limits or Limits()),
+        limited(attended(application, door), limits or Limits(), door),
         host=host,
         port=port,
         lifespan="off",
@@ -62,10 +90,10 @@ def run(
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        http="h11",
+        http=partial(Channel, door),  # type: ignore[arg-type]  # uvicorn calls it, whatever it is
         # A head that is larger is answered with 400; an address of this size with 414.
         h11_max_incomplete_event_size=HEAD_BYTES,
-        ws=Socket,
+        ws=partial(Socket, door),  # type: ignore[arg-type]
         ws_max_size=MESSAGE_BYTES,
         # Sound is not to be squeezed: it would cost a hundred times what sending it costs.
         ws_per_message_deflate=False,

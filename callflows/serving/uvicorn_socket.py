@@ -8,12 +8,17 @@ from typing import Any
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.http11 import Request
 
+from callflows.serving.door import NOBODY, Door
 from callflows.serving.frames import BEFORE
 from callflows.serving.short_way import EXTENSION, ShortWay
 
 
 class Socket(WebSocketsSansIOProtocol):
     """A WebSocket of uvicorn's whose connection is looked after by its short way, the same as on daphne."""
+
+    def __init__(self, door: Door, **named: Any) -> None:
+        super().__init__(**named)
+        self.door = door
 
     def connection_made(self, transport: BaseTransport) -> None:
         super().connection_made(transport)
@@ -28,6 +33,7 @@ class Socket(WebSocketsSansIOProtocol):
             # Before uvicorn's own word, which is 1005: the peer went without one.
             self.queue.put_nowait({"type": "websocket.disconnect", "code": 1006})
         self.way.disconnected()
+        self.door.closed(self.client or NOBODY)
         super().connection_lost(exc)
 
     def handle_connect(self, event: Request) -> None:

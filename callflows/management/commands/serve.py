@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import logging
+import resource
 from argparse import ArgumentParser
 from collections.abc import Callable
 from importlib import import_module
@@ -20,11 +21,15 @@ from callflows import draining, garbage, serving
 from callflows.keeping import KEEPER
 from callflows.models import Recording
 from callflows.refusing import TALLY
+from callflows.serving.door import Door
 from callflows.serving.limits import Limits, TooLarge
 
 log = logging.getLogger(__name__)
 
-Run = Callable[[serving.Application, str, int, serving.Drain, float, Limits], None]
+Run = Callable[[serving.Application, str, int, serving.Drain, float, Limits, Door], None]
+
+# What a process asks for: most systems give 1,024 unless asked.
+DESCRIPTORS = 65_536
 
 # Of glibc's malloc.h; other C libraries have no such function.
 M_ARENA_MAX = -8
@@ -51,7 +56,7 @@ class Command(BaseCommand):
             run = runner(server)
             garbage.freeze()
             log.info("serving at http://%s:%s with %s", host, port, server)
-            run(application, host, port, draining.drain, drain, limits())
+            run(application, host, port, draining.drain, drain, limits(), Door(connections_allowed(), settings.PROXIES))
         except serving.CannotListen as error:
             raise CommandError(str(error)) from error
         finally:
@@ -60,6 +65,19 @@ class Command(BaseCommand):
 
 def limits() -> Limits:
     return Limits(reverse("admin:index"), settings.SESSION_COOKIE_NAME, count_too_large)
+
+
+def connections_allowed() -> int:
+    """Return how many connections this process may hold: half of the descriptors that it can get.
+
+    A call may write two recordings, and databases, downloads and the journal need some as well.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        soft = wanted
+    return (DESCRIPTORS if soft == resource.RLIM_INFINITY else soft) // 2
 
 
 def count_too_large(error: TooLarge) -> None:

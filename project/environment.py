@@ -44,6 +44,13 @@ class Environment(BaseSettings):
     # Signature secrets of the accounts that call us, as api_key:secret with commas between; two of one account are
     # both valid, while it changes from one to the other. None: webhooks are not checked.
     SIGNATURE_SECRETS: str = ""
+    # Hours of doing nothing after which an operator signs in again.
+    SESSION_HOURS: float = Field(default=8, gt=0)
+    # Calls out that are placed at most: in a minute, in 24 hours, for one user in 24 hours, and at the same time.
+    CALLS_OUT_PER_MINUTE: int = Field(default=10, ge=0)
+    CALLS_OUT_PER_DAY: int = Field(default=500, ge=0)
+    CALLS_OUT_PER_USER: int = Field(default=100, ge=0)
+    CALLS_OUT_AT_ONCE: int = Field(default=20, ge=0)
     # Credentials for `manage.py vonage`, which sets accounts up.
     VONAGE_API_KEY: str = ""
     VONAGE_API_SECRET: str = ""

@@ -1,16 +1,25 @@
-"""Knows how static files are sent under ASGI, and that a webhook for another host is a lost call."""
+"""Knows how static files are sent under ASGI, that a webhook for another host is a lost call, who asks, and how long
+an operator stays signed in.
+"""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction
+from django.conf import settings
 from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse
 from django.utils.decorators import sync_and_async_middleware
 from whitenoise.middleware import WhiteNoiseMiddleware
+
+from callflows.serving.proxies import Proxies
+
+# When a session was last moved on, in it, and how often that is written down.
+SEEN, SEEN_SECONDS = "seen", 300
 
 
 class StaticFiles(WhiteNoiseMiddleware):  # type: ignore[misc]  # whitenoise has no types
@@ -47,6 +56,25 @@ def count_refused_hosts(get_response: Callable[[HttpRequest], Any]) -> Callable[
         return await response
 
     return waiting
+
+
+def origin_of(request: HttpRequest) -> str:
+    """Return the address that a request comes from: a proxy of ours tells whom it was asked by."""
+    proxies: Proxies = settings.PROXIES
+    return proxies.origin(request.META.get("REMOTE_ADDR") or "", request.META.get("HTTP_X_FORWARDED_FOR", ""))
+
+
+def keep_session(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """Move the end of a session on while it is used; written at most every few minutes, not at each page."""
+
+    def moved_on(request: HttpRequest) -> HttpResponse:
+        if settings.SESSION_COOKIE_NAME in request.COOKIES and request.user.is_authenticated:
+            now = time.time()
+            if now - request.session.get(SEEN, 0) > SEEN_SECONDS:
+                request.session[SEEN] = now
+        return get_response(request)
+
+    return moved_on
 
 
 def _check_host(request: HttpRequest) -> None:

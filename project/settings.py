@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -51,6 +52,8 @@ ADMIN_PASSWORD = ENV.ADMIN_PASSWORD
 
 PUBLIC_URL = ENV.PUBLIC_URL
 PROMPT_MAX_SECONDS = ENV.PROMPT_MAX_SECONDS
+CALLS_OUT_PER_MINUTE, CALLS_OUT_PER_DAY = ENV.CALLS_OUT_PER_MINUTE, ENV.CALLS_OUT_PER_DAY
+CALLS_OUT_PER_USER, CALLS_OUT_AT_ONCE = ENV.CALLS_OUT_PER_USER, ENV.CALLS_OUT_AT_ONCE
 PROXIES = Proxies.parse(names(ENV.PROXIES))
 MAX_LINES = ENV.MAX_LINES
 MAX_LAG = ENV.MAX_LAG
@@ -84,6 +87,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "channels",
     "csp",
+    "axes",
     "callflows",
 ]
 MIDDLEWARE = [
@@ -97,7 +101,12 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
+    "project.middleware.keep_session",
+    # Last: it turns what a login raised into its answer.
+    "axes.middleware.AxesMiddleware",
 ]
+# The first refuses whoever gave too many wrong passwords; the second looks at passwords.
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
 ROOT_URLCONF = "project.urls"
 ASGI_APPLICATION = "project.asgi.application"
 TEMPLATES = [
@@ -203,6 +212,23 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 SESSION_COOKIE_HTTPONLY = True
+# An operator who does nothing for so long signs in again: project.middleware.keep_session moves it on.
+SESSION_COOKIE_AGE = int(ENV.SESSION_HOURS * 3600)
+
+# --- Wrong passwords
+
+# Of one address: some people forget theirs, a guesser needs millions, and nobody can lock another's user.
+AXES_FAILURE_LIMIT = 10
+AXES_LOCKOUT_PARAMETERS = ["ip_address"]
+AXES_COOLOFF_TIME = timedelta(minutes=10)
+AXES_RESET_ON_SUCCESS = True
+AXES_HTTP_RESPONSE_CODE = 429
+AXES_LOCKOUT_TEMPLATE = "locked_out.html"
+AXES_CLIENT_IP_CALLABLE = "project.middleware.origin_of"
+# Who signed in when stands in the audit of the admin; of wrong passwords rows are kept until they are forgiven.
+AXES_DISABLE_ACCESS_LOG = True
+AXES_ENABLE_ADMIN = False
+AXES_VERBOSE = False
 
 if PRODUCTION:
     SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True

@@ -44,7 +44,8 @@ def load_settings() -> None:
             os.environ[f"TEST_{name}"] = value
     for name in (
         *("PRODUCTION", "DEBUG", "SECRET_KEY", "PUBLIC_URL", "ALLOWED_HOSTS", "PORT", "ADMIN_PASSWORD"),
-        *("SIGNATURE_SECRETS", "UNSIGNED_WEBHOOKS", "TRUSTED_ORIGINS"),
+        *("SIGNATURE_SECRETS", "UNSIGNED_WEBHOOKS", "TRUSTED_ORIGINS", "PROXIES", "SESSION_HOURS"),
+        *(f"CALLS_OUT_{each}" for each in ("PER_MINUTE", "PER_DAY", "PER_USER", "AT_ONCE")),
         *("VONAGE_API_KEY", "VONAGE_API_SECRET", "VONAGE_API_URL", "VONAGE_REST_URL"),
     ):
         os.environ.pop(name, None)

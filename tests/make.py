@@ -42,9 +42,10 @@ def make_flow(
     then: dict[str, str] | None = None,
     joinable: bool = False,
     publish: bool = True,
+    prefixes: str = "",
 ) -> CallFlow:
     """Make a flow; a branch is (step, outcome, step or flow); ``at_most`` and ``then`` by its place or name."""
-    flow = CallFlow.objects.create(name=name, joinable=joinable)
+    flow = CallFlow.objects.create(name=name, joinable=joinable, prefixes=prefixes)
     for position, (step, action, options) in enumerate(steps):
         goes = (then or {}).get(step, "next")
         flow.steps.create(position=position, name=step, action=action, options=options, then=goes)

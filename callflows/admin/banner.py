@@ -52,8 +52,18 @@ CAUSES = {
     ),
     "size": ("larger than 256 KiB", "Vonage sends none so large, unless a call's custom data is."),
     "method": ("neither GET nor POST", "Check the methods of the webhooks in Vonage's dashboard."),
+    "dialled": (
+        "callers chose whom to reach beyond what their flow allows",
+        "If it should be allowed, add its beginning to the flow's settings; else somebody tries to call at your cost.",
+    ),
+    "calls out": (
+        "not to be called, or too many",
+        "If it was meant, allow the country at the application, or raise the limit (CALLS_OUT_...).",
+    ),
     "body": ("not readable", "If Vonage sends them, report it with what they were answered."),
 }
+# What was refused that is no webhook: what it is, and whether it was refused to callers or operators.
+OTHER_THINGS = {"authorization": "socket", "dialled": "connection", "calls out": "call out"}
 _STRANGERS = ("signed as Vonage never signs", "Somebody else calls this server; no call was changed.")
 
 
@@ -77,8 +87,9 @@ class Alert:
 
     @property
     def what(self) -> str:
-        thing = "socket" if self.reason == "authorization" else "webhook"
-        return f"{self.unseen} {thing}s were" if self.unseen > 1 else f"1 {thing} was"
+        thing = OTHER_THINGS.get(self.reason, "webhook")
+        several = "calls out" if thing == "call out" else f"{thing}s"
+        return f"{self.unseen} {several} were" if self.unseen > 1 else f"1 {thing} was"
 
     @property
     def unseen(self) -> int:

@@ -37,7 +37,7 @@ class FlowForm(forms.ModelForm[CallFlow]):
 
     class Meta:
         model = CallFlow
-        fields = ("name", "description", "joinable")
+        fields = ("name", "description", "joinable", "prefixes")
         widgets = {"description": forms.Textarea(attrs={"rows": 2, "class": "vLargeTextField"})}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -96,7 +96,7 @@ class BranchInline(PartOfPage, admin.TabularInline[Branch, CallFlow]):
 @admin.register(CallFlow)
 class CallFlowAdmin(KeepsUsed, KeepsVersions, admin.ModelAdmin[CallFlow]):
     form = FlowForm
-    fields = ("name", "description", "joinable")
+    fields = ("name", "description", "joinable", "prefixes")
     list_display = ("name", "shown_state", "shown_numbers", "shown_published")
     list_select_related = ("live", "live__published_by")
     search_fields = ("name", "description", "steps__name")
@@ -143,7 +143,7 @@ class CallFlowAdmin(KeepsUsed, KeepsVersions, admin.ModelAdmin[CallFlow]):
 
     def save_model(self, request: HttpRequest, obj: CallFlow, form: Any, change: bool) -> None:
         # Not the version that is live: somebody may be publishing at the same moment.
-        obj.save(update_fields=["name", "description", "joinable", "edit"] if change else None)
+        obj.save(update_fields=["name", "description", "joinable", "prefixes", "edit"] if change else None)
 
     def response_add(self, request: HttpRequest, obj: CallFlow, post_url_continue: str | None = None) -> HttpResponse:
         return self._published(request, obj) or super().response_add(request, obj, post_url_continue)

@@ -17,6 +17,7 @@ from callflows.admin.filters import spoken
 from callflows.admin.show import readable
 from callflows.control.accounts import public_url
 from callflows.control.outgoing import FORMS, Order, called, endpoint_of, place, usual_sender
+from callflows.control.tolls import check_destination
 from callflows.models import CallFlow, PhoneNumber
 from callflows.vonage.account import VonageError
 
@@ -83,7 +84,11 @@ def _form(request: HttpRequest, page: dict[str, Any], form: PlaceForm, problem: 
 
 
 def _asked(request: HttpRequest, page: dict[str, Any], form: PlaceForm, order: Order) -> HttpResponse:
-    """Say what will happen to whom, and that it costs money."""
+    """Say what will happen to whom, and that it costs money; or at once why it will not."""
+    try:
+        check_destination(order.endpoint, order.application)
+    except VonageError as error:
+        return _form(request, page, form, why(error, "The call was not placed.", DOUBTFUL))
     context = {
         **page,
         "title": f"Call {readable(called(order.endpoint))}?",

@@ -16,6 +16,7 @@ from django.utils import timezone
 from callflows.calls.joining import Joining
 from callflows.calls.rooms import rooms_of
 from callflows.control.accounts import client_for, public_url
+from callflows.control.tolls import check_destination, check_number_of_calls
 from callflows.models import Application, Call, CallFlow, Job, Leg, PhoneNumber, TimelineEntry
 from callflows.models.book import StoredBook
 from callflows.models.jobs import job
@@ -117,13 +118,17 @@ def called(endpoint: dict[str, Any]) -> str:
 
 
 def place(order: Order) -> Call:
-    """Place a call; return it, ringing or about to. Raises VonageError, and then the call tells why as well."""
+    """Place a call; return it, ringing or about to.
+
+    Raises Barred for a call that we do not place, and other VonageErrors, which the call tells as well.
+    """
     base, application = public_url(), order.application
     version = order.flow.live.as_core() if order.flow.live else None
     start = entry(version) if version else None
     if start is None:
         raise VonageError(f"{order.flow.name} has no published version: publish it first")
     check_endpoint(order.endpoint)
+    check_destination(order.endpoint, application)
     client = client_for(application)
     call = _open(order, application, client.base, start)
     try:
@@ -146,8 +151,16 @@ def _open(order: Order, application: Application, host: str, start: Place) -> Ca
         "flow_name": order.flow.name,
     }
     with transaction.atomic():
+        # One after the other: of two at the same time both would be the last that is allowed.
+        Application.objects.select_for_update().get(pk=application.pk)
+        check_number_of_calls(order.by)
         call = Call.objects.create(
-            direction="outbound", caller=sender, called=called(order.endpoint), region_url=host, **facts
+            direction="outbound",
+            caller=sender,
+            called=called(order.endpoint),
+            region_url=host,
+            placed_by=order.by,
+            **facts,
         )
         by = f" for {order.by}" if order.by else ""
         text = f"Call out{by}: {order.flow.name} from step {start.step.name}"

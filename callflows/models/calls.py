@@ -85,6 +85,8 @@ class Call(Progress):
     caller = models.TextField(blank=True)
     called = models.TextField(blank=True)
     direction = CutField(max_length=10, blank=True)
+    # Who had a call out placed: a user's name, or what placed it by itself.
+    placed_by = CutField(max_length=150, blank=True)
     created = models.DateTimeField(default=timezone.now, db_index=True)
     # The REST host that holds the call: its region's, or the one at which we created it. Used only when it is trusted.
     region_url = models.TextField(blank=True)
@@ -256,12 +258,23 @@ class RoomStay(models.Model):
         return self.room
 
 
+# Vonage repeats a webhook within seconds; its signature is good for 5 minutes.
+REPLIES_KEPT = timedelta(days=1)
+
+
+class TimelineEntryQuerySet(models.QuerySet["TimelineEntry"]):
+    def forget_replies(self, now: datetime, most: int = 1000) -> int:
+        """Empty replies that no repeat asks for any more: addresses in them steer a call. Return how many."""
+        old = self.filter(at__lt=now - REPLIES_KEPT).exclude(reply="").order_by().values_list("pk", flat=True)
+        return self.filter(pk__in=list(old[:most])).update(reply="")
+
+
 class TimelineEntry(models.Model):
     """One thing that happened in a call. Entries are only ever added; one that tells of an answer which was committed
     too late to be said is taken away (``Answer.keep``).
 
     ``key`` is the SHA-256 of a webhook's canonical body, so that a repeat is recognized; ``reply`` is what the first
-    delivery was answered, byte for byte.
+    delivery was answered, byte for byte, for a day.
     """
 
     class Kind(models.TextChoices):
@@ -287,11 +300,14 @@ class TimelineEntry(models.Model):
     key = models.CharField(max_length=64)
     reply = models.TextField(blank=True)
 
+    objects = TimelineEntryQuerySet.as_manager()
+
     class Meta:
         # The key rather than the id: the same events are told in the same order, in whatever order they came.
         ordering = ("at", "key")
         verbose_name_plural = "timeline"
         constraints = (models.UniqueConstraint(fields=("call", "key"), name="entry_once_in_a_call"),)
+        indexes = (models.Index(fields=("at",), condition=~models.Q(reply=""), name="entry_with_reply"),)
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()}: {self.text}"

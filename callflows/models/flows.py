@@ -18,6 +18,7 @@ from callflows.models.prompts import AudioPrompt, PromptVersion
 from callflows.models.uploads import PromptUpload
 from callflows.ncco import flow as core
 from callflows.ncco.check import flow_problems
+from callflows.ncco.dialling import read_prefixes
 from callflows.ncco.fit import header_excess
 from callflows.ncco.headers import reserved
 from callflows.ncco.problems import InvalidNcco, Problem
@@ -110,6 +111,13 @@ class CallFlow(models.Model):
         help_text="Callers, and the phones that they are connected to, meet in a room that an assistant or a listener "
         "can join.",
     )
+    prefixes = models.CharField(
+        "callers may choose to reach",
+        max_length=500,
+        blank=True,
+        help_text="How numbers may begin that a caller's words choose, such as 44 or 1555; SIP addresses by @host, "
+        "sockets by wss://host/. Nothing else is dialled for them. Empty: steps name whom they reach.",
+    )
     # Counts the saves of the draft, so that the second of two people saving is told.
     edit = models.PositiveIntegerField(default=0, editable=False)
 
@@ -119,12 +127,19 @@ class CallFlow(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def clean(self) -> None:
+        try:
+            read_prefixes(self.prefixes)
+        except ValueError as error:
+            raise ValidationError({"prefixes": str(error)}) from None
+
     def draft(self) -> core.Flow:
         """Return the draft as it would be published now: header values and prompt versions written in."""
         return core.Flow(
             tuple(step.as_core() for step in self.steps.all()),
             tuple(branch.as_core() for branch in self.branches.all()),
             self.joinable,
+            read_prefixes(self.prefixes),
         )
 
     def problems(self, outcomes: Mapping[str, Collection[str]], old: FlowVersion | None = None) -> list[Problem]:

@@ -14,6 +14,7 @@ from django.db import models
 
 from callflows.models.prepared import Question
 from callflows.ncco.document import errors
+from callflows.ncco.numbers import read_countries
 
 _IDS = "callflows.applications"
 
@@ -93,6 +94,12 @@ class Application(models.Model):
         blank=True,
         help_text="Name of the environment variable that holds the application's private key (PEM).",
     )
+    countries = models.CharField(
+        "may also call",
+        max_length=500,
+        blank=True,
+        help_text="Countries by two letters, such as FR, DE: calls out reach those of our own numbers, and these.",
+    )
     flow = models.ForeignKey(
         "CallFlow",
         on_delete=models.SET_NULL,
@@ -109,6 +116,12 @@ class Application(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def clean(self) -> None:
+        try:
+            read_countries(self.countries)
+        except ValueError as error:
+            raise ValidationError({"countries": str(error)}) from None
 
 
 class PhoneNumberQuerySet(models.QuerySet["PhoneNumber"]):

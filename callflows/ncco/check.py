@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
+from callflows.ncco.dialling import open_problems
 from callflows.ncco.document import problems
 from callflows.ncco.fit import excesses, fitted
 from callflows.ncco.flow import (
@@ -115,6 +116,7 @@ def flow_problems(flow: Flow, flows: Collection[int], outcomes: Mapping[str, Col
         *_after_socket(flow),
         *_outcomes(flow, outcomes),
         *_prompts(flow),
+        *_chosen(flow),
         *_asked(flow),
         *_documents(flow),
     ]
@@ -240,6 +242,15 @@ def _prompts(flow: Flow) -> Iterator[Problem]:
                     "error",
                     "names a prompt without sound: upload one, or wait until it is converted",
                 )
+
+
+def _chosen(flow: Flow) -> Iterator[Problem]:
+    """Whom a caller's words may reach, the flow says."""
+    version = Version(0, 0, flow)
+    for step in flow.steps:
+        if step.action == "connect":
+            endpoint = dialled(Place(version, step), SAMPLE)["endpoint"][0]
+            yield from open_problems(endpoint, flow.prefixes, f"{step.name}.endpoint")
 
 
 def _documents(flow: Flow) -> Iterator[Problem]:

@@ -97,12 +97,14 @@ class Branch:
 class Flow:
     """What callers meet: steps in order, the first one is the entry, and the branches of all of them.
 
-    ``joinable``: callers, and whom they are connected to, meet in a room that others can join.
+    ``joinable``: callers, and whom they are connected to, meet in a room that others can join. ``prefixes``: how
+    numbers and addresses begin that callers may choose to be connected to.
     """
 
     steps: tuple[Step, ...] = ()
     branches: tuple[Branch, ...] = ()
     joinable: bool = False
+    prefixes: tuple[str, ...] = ()
 
     def step(self, name: str) -> Step | None:
         return next((each for each in self.steps if each.name == name), None)
@@ -120,6 +122,7 @@ class Flow:
             "steps": [asdict(each) for each in self.steps],
             "branches": [asdict(each) for each in self.branches],
             "joinable": self.joinable,
+            "prefixes": list(self.prefixes),
         }
 
     @classmethod
@@ -128,6 +131,7 @@ class Flow:
             tuple(Step(**{**each, "then": Target(**each["then"])}) for each in value["steps"]),
             tuple(Branch(**{**each, "target": Target(**each["target"])}) for each in value["branches"]),
             bool(value.get("joinable", False)),
+            tuple(value.get("prefixes", ())),
         )
 
 

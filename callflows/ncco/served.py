@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from callflows.ncco.dialling import refused
 from callflows.ncco.fit import fitted
 from callflows.ncco.flow import Place
 from callflows.ncco.template import fill
@@ -43,10 +44,14 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A document as a call gets it; ``notes`` are sentences about what its values made too long, for the timeline."""
+    """A document as a call gets it; ``notes`` are sentences about what its values made too long, for the timeline.
+
+    ``refused`` says which of its endpoints a caller may not choose: then it must not be served.
+    """
 
     document: list[dict[str, Any]]
     notes: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
 
 
 def build(places: Iterable[Place], context: Context) -> list[dict[str, Any]]:
@@ -67,12 +72,25 @@ def dial(place: Place, context: Context) -> Served:
 def joined(parts: Iterable[Served]) -> Served:
     """Return documents as one."""
     each = list(parts)
-    return Served([action for part in each for action in part.document], tuple(n for part in each for n in part.notes))
+    return Served(
+        [action for part in each for action in part.document],
+        tuple(note for part in each for note in part.notes),
+        tuple(why for part in each for why in part.refused),
+    )
 
 
 def _fitted(place: Place, template: dict[str, Any], context: Context) -> Served:
-    found, said = fitted(template, fill(template, context.values))
-    return Served([found] if found else [], tuple(f"Step {place.step.name}: {each}" for each in said))
+    filled = fill(template, context.values)
+    found, said = fitted(template, filled)
+    notes = tuple(f"Step {place.step.name}: {each}" for each in said)
+    why = _refused(place, template, filled)
+    return Served([found] if found else [], notes, (f"step {place.step.name}: {why}",) if why else ())
+
+
+def _refused(place: Place, template: dict[str, Any], filled: dict[str, Any]) -> str:
+    if place.step.action != "connect" or template["action"] != "connect":
+        return ""
+    return refused(template["endpoint"][0], filled["endpoint"][0], place.version.flow.prefixes)
 
 
 def action(place: Place, context: Context) -> dict[str, Any]:

@@ -38,10 +38,10 @@ Safe = Callable[[str], str]
 
 def longest_value(name: str) -> int | None:
     """Return how long a value is at most in real calls; None for a name that no call has."""
-    return next((size for known, size in LONGEST.items() if _is_called(name, known)), None)
+    return next((size for known, size in LONGEST.items() if is_called(name, known)), None)
 
 
-def _is_called(name: str, known: str) -> bool:
+def is_called(name: str, known: str) -> bool:
     return name.startswith(known) and name != known if known.endswith((".", "_")) else name == known
 
 

@@ -13,9 +13,10 @@ from callflows.models.prompts import sound_path
 from callflows.ncco.document import errors
 from callflows.ncco.duration import longest
 from callflows.ncco.flow import Place, Version, retried, walk
-from callflows.ncco.problems import InvalidNcco
+from callflows.ncco.problems import InvalidNcco, Problem
 from callflows.ncco.served import APP, PROMPT, Context, Served, compose, joined
 from callflows.ncco.served import dial as dial_document
+from callflows.refusing import TALLY
 from callflows.webhooks.addresses import event_url, socket_url
 
 Document = list[dict[str, Any]]
@@ -96,9 +97,13 @@ def _expecting(context: Context, call: Call, place: Place, base: str, seconds: f
 
 
 def _accepted(served: Served) -> Served:
-    """Refuse what Vonage would refuse as a whole: what a value spoilt, and no cutting can mend."""
+    """Refuse what Vonage would refuse as a whole, which a value spoilt, and whom a caller may not choose to reach."""
     if wrong := errors(served.document):
         raise InvalidNcco(wrong)
+    if served.refused:
+        for why in served.refused:
+            TALLY.count_in_background("dialled", why)
+        raise InvalidNcco([Problem("", "error", why) for why in served.refused])
     return served
 
 

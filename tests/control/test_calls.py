@@ -224,7 +224,7 @@ def test_transfer_that_failed_dials_nobody(vonage: RestServer, status: int, left
 
 def test_document_that_cannot_be_served_is_a_sentence(vonage: RestServer) -> None:
     number = make_number()
-    flow = make_flow(("dial", "connect", {"endpoint": {"type": "phone", "number": "{{ answers.who }}"}}))
+    flow = make_flow(("dial", "connect", {"endpoint": {"type": "phone", "number": "{{ answers.who }}"}}), prefixes="44")
     with pytest.raises(VonageError, match="the document cannot be served"):
         calls.transfer_to_flow(make_call(number=number), flow)
     assert not vonage.asked

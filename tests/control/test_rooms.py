@@ -262,7 +262,7 @@ def test_without_a_branch_the_next_step_comes(vonage: RestServer, settings: Sett
 
 def test_value_that_is_no_number_is_not_dialled(vonage: RestServer) -> None:
     endpoint = {"type": "phone", "number": "{{ answers.who }}"}
-    call = in_a_room(make_joinable(("agent", "connect", {"endpoint": endpoint})))
+    call = in_a_room(make_joinable(("agent", "connect", {"endpoint": endpoint}), prefixes="44"))
     run_dial_in()
     assert not vonage.asked
     assert moves() == [{"call": call.pk}]

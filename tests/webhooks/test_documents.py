@@ -55,8 +55,8 @@ def connect(endpoint: dict[str, Any], name: str = "call", **options: Any) -> tup
     return (name, "connect", {"endpoint": endpoint, **options})
 
 
-def joinable(*steps: tuple[str, str, dict[str, Any]]) -> CallFlow:
-    return make_flow(*steps, joinable=True)
+def joinable(*steps: tuple[str, str, dict[str, Any]], **fields: Any) -> CallFlow:
+    return make_flow(*steps, joinable=True, **fields)
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def test_text_that_values_made_too_long_is_cut_and_the_call_goes_on() -> None:
 
 
 def test_value_that_cannot_be_mended_is_refused_with_the_reason() -> None:
-    flow = make_flow(connect({"type": "phone", "number": "{{ headers.agent }}"}))
+    flow = make_flow(connect({"type": "phone", "number": "{{ headers.agent }}"}), prefixes="44")
     with pytest.raises(InvalidNcco, match="anybody"):
         served(flow, {"headers.agent": "anybody"})
 
@@ -166,6 +166,6 @@ def test_socket_of_a_joinable_flow_is_expected_when_it_is_called() -> None:
 
 
 def test_endpoint_that_cannot_be_called_is_refused() -> None:
-    flow = joinable(connect({"type": "phone", "number": "{{ answers.who }}"}))
+    flow = joinable(connect({"type": "phone", "number": "{{ answers.who }}"}), prefixes="44")
     with pytest.raises(InvalidNcco, match="number"):
         dial(call(flow), ROOM, place(flow), BASE, AT)

@@ -18,7 +18,7 @@ from django.utils import timezone
 from callflows.control.asking import Asking
 from callflows.keeping import KEEPER
 from callflows.management.commands.serve import close_databases, repair_recordings
-from callflows.models import Call, Job, Line, PromptUpload, SeenToken, parts
+from callflows.models import Call, Job, Line, PromptUpload, SeenToken, TimelineEntry, parts
 from callflows.models.clock import read_db_now
 from callflows.models.jobs import LEASE_SECONDS
 from callflows.threads import own_connection
@@ -115,6 +115,7 @@ class Rounds:
             lambda: Call.objects.give_up(read_db_now()),
             lambda: Line.objects.give_up(read_db_now()),
             lambda: SeenToken.objects.forget(read_db_now()),
+            lambda: TimelineEntry.objects.forget_replies(read_db_now()),
             lambda: Job.objects.forget(read_db_now()),
         )
 

@@ -257,5 +257,7 @@ LOGGING = {
         "daphne": {"level": "WARNING"},
         # A line for each request of ours, with its query.
         "httpx2": {"level": "WARNING"},
+        # Several lines for each login; who is locked out is a warning.
+        "axes": {"level": "WARNING"},
     },
 }

@@ -21,6 +21,7 @@ from callflows.models.numbers import Entrance
 from callflows.models.prepared import insert
 from callflows.models.together import together
 from callflows.ncco.flow import Place
+from callflows.ncco.problems import InvalidNcco
 from callflows.payloads.answer import AnswerRequest, Failure
 from callflows.payloads.body import BadPayload
 from callflows.payloads.events import CallEvent
@@ -73,7 +74,10 @@ class Answer:
         except (Refused, TooLate):
             raise
         except Exception as error:
-            if not may_pass(error):
+            if isinstance(error, InvalidNcco):
+                # The operator's, or the caller's, and told on the timeline: no traceback helps.
+                log.warning("the answer webhook of %s got the safe NCCO: %s", self.asked.uuid, error)
+            elif not may_pass(error):
                 log.exception("the answer webhook of %s failed", self.asked.uuid)
             if not turn.take("work"):
                 raise

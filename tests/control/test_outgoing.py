@@ -103,6 +103,7 @@ def test_without_a_sender_vonage_takes_any_number_of_ours(number: PhoneNumber, v
 @pytest.mark.parametrize("outcome", ["human", "machine", "beep"])
 def test_vonage_listens_who_answers_where_a_branch_wants_to_know(vonage: RestServer, outcome: str) -> None:
     flow = make_flow(talk("hello"), talk("bye"), branches=(("hello", outcome, "bye"),))
+    make_number(flow)
     place(Order(flow, PHONE))
     ((_, _, body),) = vonage.requests()
     assert body["advanced_machine_detection"] == {"behavior": "continue", "mode": "default", "beep_timeout": 45}
@@ -110,7 +111,9 @@ def test_vonage_listens_who_answers_where_a_branch_wants_to_know(vonage: RestSer
 
 def test_first_step_that_listens_for_itself_does_not_make_vonage_listen_twice(vonage: RestServer) -> None:
     dial = ("dial", "connect", {"endpoint": {"type": "phone", "number": CALLEE}, "machineDetection": "continue"})
-    place(Order(make_flow(dial, talk("bye"), branches=(("dial", "machine", "bye"),)), PHONE))
+    flow = make_flow(dial, talk("bye"), branches=(("dial", "machine", "bye"),))
+    make_number(flow)
+    place(Order(flow, PHONE))
     ((_, _, body),) = vonage.requests()
     assert "advanced_machine_detection" not in body
 

@@ -83,7 +83,7 @@ def test_rubbish_dismisses_nothing(admin_client: Client) -> None:
     assert admin_client.get(SEEN).status_code == 405
 
 
-def test_staff_are_told_and_only_those_who_may_look_can_dismiss(client: Client) -> None:
+def test_staff_are_told_and_strangers_are_not(client: Client) -> None:
     Refusal.objects.count_up("secret")
     staff = someone("view_call")
     page = text_of(staff)
@@ -93,6 +93,20 @@ def test_staff_are_told_and_only_those_who_may_look_can_dismiss(client: Client) 
     assert "webhook was refused" not in text_of(client, "/admin/login/")
     assert client.post(SEEN, {"seen.secret": "1"}).status_code == 302
     assert Refusal.objects.unseen().exists()
+
+
+def test_who_may_only_look_does_not_put_an_alarm_away() -> None:
+    Refusal.objects.count_up("secret")
+    viewer = someone("view_refusal")
+    page = text_of(viewer)
+    assert "What they were answered" in page
+    assert "Dismiss" not in page
+    assert viewer.post(SEEN, {"seen.secret": "1"}).status_code == 403
+    assert Refusal.objects.unseen().exists()
+    keeper = someone("view_refusal", "change_refusal", name="ben")
+    assert "Dismiss" in text_of(keeper)
+    assert keeper.post(SEEN, {"seen.secret": "1"}).status_code == 302
+    assert not Refusal.objects.unseen().exists()
 
 
 def test_banner_costs_one_query_in_a_while(admin_client: Client) -> None:

@@ -93,6 +93,19 @@ def test_repeated_answer_gets_the_same_bytes_and_opens_nothing(client: Client) -
     assert (Call.objects.count(), Line.objects.count(), TimelineEntry.objects.count()) == (1, 1, 1)
 
 
+def test_replies_are_forgotten_after_a_day(client: Client) -> None:
+    """Addresses in them steer a call; a repeat that comes later gets the safe NCCO, and opens nothing."""
+    make_number(make_flow(ECHO))
+    ask(client)
+    now = timezone.now()
+    assert TimelineEntry.objects.forget_replies(now + timedelta(hours=23)) == 0
+    assert TimelineEntry.objects.forget_replies(now + timedelta(hours=25)) == 1
+    assert TimelineEntry.objects.forget_replies(now + timedelta(hours=25)) == 0
+    assert "/webhooks/events/" not in "".join(entry.reply for entry in TimelineEntry.objects.all())
+    assert ask(client) == SAFE
+    assert (Call.objects.count(), Line.objects.count(), TimelineEntry.objects.count()) == (1, 1, 1)
+
+
 def test_post_is_answered_like_get(client: Client) -> None:
     make_number(make_flow(talk("hello")))
     body = {"to": NUMBER, "from": CALLER, "uuid": UUID, "conversation_uuid": ROOM, "endpoint_type": "phone"}

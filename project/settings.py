@@ -229,6 +229,8 @@ AXES_CLIENT_IP_CALLABLE = "project.middleware.origin_of"
 AXES_DISABLE_ACCESS_LOG = True
 AXES_ENABLE_ADMIN = False
 AXES_VERBOSE = False
+# The log says where guesses come from: that is what an operator of a firewall needs.
+AXES_SENSITIVE_PARAMETERS = ["username"]
 
 if PRODUCTION:
     SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True

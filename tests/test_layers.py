@@ -14,7 +14,7 @@ DJANGO = {"django", "asgiref"}
 # A layer, what of ours it may import, and which packages of others.
 LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "audio": (set(), {"numpy", "soundfile", "soxr"}),
-    "ncco": (set(), {"pydantic", "pydantic_core"}),
+    "ncco": (set(), {"pydantic", "pydantic_core", "phonenumbers"}),
     # PyJWT with its clock off: the time of a token is checked against an argument.
     "payloads": (set(), {"pydantic", "jwt"}),
     "calls": ({"payloads"}, set()),
@@ -31,7 +31,18 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "refusing": ({"models", "threads"}, DJANGO | {"time"}),
     "vonage": ({"ncco"}, {"asyncio", "time", "httpx2", "jwt"}),
     "control": (
-        {"models", "ncco", "payloads", "calls", "vonage", "live", "threads", "webhooks", "sockets.registry"},
+        {
+            "models",
+            "ncco",
+            "payloads",
+            "calls",
+            "vonage",
+            "live",
+            "threads",
+            "refusing",
+            "webhooks",
+            "sockets.registry",
+        },
         DJANGO | {"asyncio", "time", "httpx2"},
     ),
     "admin": (SHELL | {"control"}, DJANGO | {"pydantic"}),
@@ -51,7 +62,8 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     ),
     "consumers": (
         {"sockets", "wire", "audio", "models", "live", "vonage", "threads"}
-        | {"admission", "control", "refusing", "load", "peer", "open_socket", "endings", "garbage"},
+        | {"admission", "control", "refusing", "load", "peer", "open_socket", "endings", "garbage"}
+        | {"serving.strangers"},
         DJANGO | {"asyncio", "time", "channels"},
     ),
     "draining": ({"admission", "consumers", "load"}, {"asyncio"}),

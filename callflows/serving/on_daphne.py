@@ -112,6 +112,11 @@ class DrainingServer(Server):  # type: ignore[misc]  # daphne has no types
         self.connections[protocol]["application_instance"] = LOOP.create_task(work)
         return queue
 
+    def protocol_disconnected(self, protocol: Any) -> None:
+        """As daphne's own does it, who may have forgotten a refused socket by the time its connection is lost."""
+        if protocol in self.connections:
+            super().protocol_disconnected(protocol)
+
     # Daphne's two timers see to all connections: what fails for one must not end them for the others.
 
     def timeout_checker(self) -> None:

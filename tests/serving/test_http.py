@@ -6,6 +6,8 @@ import asyncio
 import http.client
 import re
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -14,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from callflows.serving.limits import BODY_BYTES, UPLOAD_BYTES, URL_BYTES
+from project.bootstrap import ROOT
 from tests.services import Process, status, wait_until
 from tests.tiny import FRAME, LARGE
 
@@ -146,3 +149,17 @@ def memory(process: Process) -> float:
 def test_path_of_a_stranger_is_one_line_of_the_log(process: Process) -> None:
     assert status(process.url + "/x%0aINFO%20forged%00%1b[31m") == 200
     wait_until(lambda: r"GET /x\nINFO forged\x00\x1b[31m 200" in process.said(), "it is logged")
+
+
+FORGOTTEN = """
+from callflows.serving.on_daphne import DrainingServer
+server = DrainingServer.__new__(DrainingServer)
+server.connections = {}
+server.protocol_disconnected(object())
+"""
+
+
+def test_refused_socket_may_be_forgotten_before_its_connection_is_lost() -> None:
+    """Daphne's own server raises KeyError then. In a process of its own: importing it installs a reactor."""
+    done = subprocess.run([sys.executable, "-c", FORGOTTEN], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert (done.returncode, done.stderr) == (0, "")

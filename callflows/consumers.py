@@ -49,7 +49,7 @@ from callflows.models.lines import nonce_of
 from callflows.open_socket import GOING_AWAY, THREADS, OpenSocket
 from callflows.peer import Message, Peer, Receive, Send
 from callflows.refusing import TALLY
-from callflows.serving.strangers import STRANGERS
+from callflows.serving.strangers import FORGERS, STRANGERS
 from callflows.sockets.line import Line, Note
 from callflows.sockets.registry import APPS
 from callflows.wire.connection import Connection
@@ -128,7 +128,7 @@ class AudioConsumer(AsyncConsumer):
         try:
             load.WATCH.start()
             # Whoever has no token of ours costs the database nothing.
-            nonce_of(self.where["line"], self.where["token"])
+            self._check_token()
             admission = await THREADS.run(admit, **self.where)
             if reason := load.why_not(len(ADMITTED)):
                 await self._keep(admission, "problem", f"A socket was refused: {reason}", "refused")
@@ -136,7 +136,7 @@ class AudioConsumer(AsyncConsumer):
             ADMITTED.add(self)
         except SocketRefused as refused:
             # A flood of strangers would fill the log.
-            if STRANGERS.may_be_told(self.origin, time.monotonic()):
+            if STRANGERS.spend(self.origin, time.monotonic()):
                 log.warning("a socket for line %s was refused: %s", self.where["line"], refused)
             if isinstance(refused, WrongAuthorization):
                 TALLY.count_in_background("authorization", str(refused))
@@ -144,6 +144,14 @@ class AudioConsumer(AsyncConsumer):
             return None
         await self.peer.accept()
         return admission
+
+    def _check_token(self) -> None:
+        """Raise SocketRefused for a token that is none of ours: who brings many is not listened to by and by."""
+        try:
+            nonce_of(self.where["line"], self.where["token"])
+        except SocketRefused:
+            FORGERS.spend(self.origin, time.monotonic())
+            raise
 
     async def _first(self, admission: Admission) -> Connected | None:
         """Return the first message, with which the token is used up; None when the socket was closed instead."""

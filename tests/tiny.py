@@ -4,7 +4,8 @@
 an address that ask for nothing, and gives each a second for its head and another for its body.
 
 /slow answers after a second, /large with 32 MB; a POST is told how much it brought. A socket echoes, at /short by the
-short way; one at /flood sends without end. Each tells what befell it.
+short way; one at /flood sends without end; /forged is told to who brings a token that is none of ours. Each tells what
+befell it.
 """
 
 from __future__ import annotations
@@ -13,13 +14,15 @@ import asyncio
 import json
 import logging
 import sys
+import time
 from importlib import import_module
 from typing import Any
 
 from callflows import serving
 from callflows.serving import door, with_access_log
-from callflows.serving.proxies import Proxies
+from callflows.serving.proxies import LOOPBACK, Proxies
 from callflows.serving.short_way import EXTENSION, ShortWay
+from callflows.serving.strangers import FORGERS
 from project.logs import LineFormatter
 
 FRAME = b"x" * 640
@@ -61,6 +64,10 @@ def peers() -> dict[str, Any]:
 
 async def talk(scope: dict[str, Any], receive: Any, send: Any) -> None:
     await receive()
+    if scope["path"] == "/forged":
+        FORGERS.spend(LOOPBACK.origin_of(scope), time.monotonic())
+        await send({"type": "websocket.close"})
+        return
     await send({"type": "websocket.accept"})
     way = PEERS[scope["path"]] = scope["extensions"][EXTENSION]
     if scope["path"] == "/short":

@@ -8,8 +8,8 @@ from typing import Any, cast
 from daphne.http_protocol import WebRequest
 from twisted.web.http import HTTPChannel
 
-from callflows.serving.door import Door
-from callflows.serving.limits import BODY_BYTES, HEAD_BYTES, URL_BYTES, Limits, TooLarge
+from callflows.serving.door import Door, Peer
+from callflows.serving.limits import BODY_BYTES, FORGER, HEAD_BYTES, URL_BYTES, Limits, Refused, is_handshake
 
 # Seconds for the answer to reach whoever still sends; then the connection ends.
 LINGER_SECONDS = 0.5
@@ -25,7 +25,7 @@ class Request(WebRequest):  # type: ignore[misc]  # daphne has no types
     def handleContentChunk(self, data: bytes) -> None:
         self.taken += len(data)
         if self.taken > self.most:
-            self.channel.refuse(TooLarge(413, f"expected at most {self.most:,} bytes, got more"))
+            self.channel.refuse(Refused(413, f"expected at most {self.most:,} bytes, got more"))
             return
         super().handleContentChunk(data)
 
@@ -49,12 +49,18 @@ class Channel(HTTPChannel):
         try:
             # No other way leads to the path before the body is here; its type is told wrongly.
             request.most = self.limits.check(cast(bytes, self._path), headers)
-        except TooLarge as error:
+            if is_handshake(headers) and not self.door.lets_knock(self.peer, headers):
+                raise FORGER
+        except Refused as error:
             self.refuse(error)
         else:
-            peer = cast(Any, self.transport).getPeer()
-            self.door.body((peer.host, peer.port), upload=request.most > BODY_BYTES)
+            self.door.body(self.peer, upload=request.most > BODY_BYTES)
             super().allHeadersReceived()  # type: ignore[no-untyped-call]
+
+    @property
+    def peer(self) -> Peer:
+        peer = cast(Any, self.transport).getPeer()
+        return peer.host, peer.port
 
     def allContentReceived(self) -> None:
         if not self.refused:
@@ -69,14 +75,15 @@ class Channel(HTTPChannel):
             super().rawDataReceived(data)
 
     def lineLengthExceeded(self, line: bytes) -> None:
-        self.refuse(TooLarge(414, f"expected an address of at most {URL_BYTES:,} bytes, got {len(line):,} or more"))
+        self.refuse(Refused(414, f"expected an address of at most {URL_BYTES:,} bytes, got {len(line):,} or more"))
 
-    def refuse(self, error: TooLarge) -> None:
+    def refuse(self, error: Refused) -> None:
         """Answer, read nothing more, and end the connection when the answer had time to arrive."""
         if self.refused:
             return
         self.refused = True
-        self.limits.refused(error)
+        if error is not FORGER:
+            self.limits.refused(error)
         transport: Any = self.transport
         transport.write(error.reply)
         transport.pauseProducing()

@@ -9,11 +9,12 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from callflows.serving import Application, Message, Receive, Send
 from callflows.serving.proxies import LOOPBACK, Proxies
+from callflows.serving.strangers import FORGERS
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +67,17 @@ class Door:
         self._callers[peer] = Caller(abort)
         self._wait(peer, HEAD_SECONDS, "its request did not come")
         return True
+
+    def lets_knock(self, peer: Peer, headers: Iterable[tuple[bytes, bytes]]) -> bool:
+        """Whether a handshake may begin: whoever brought many tokens that were none of ours is not asked for another.
+
+        A proxy that does not say for whom it asks is never shut out: it has everybody behind it.
+        """
+        origin = self.proxies.origin_of({"client": peer, "headers": [(name.lower(), value) for name, value in headers]})
+        barred = origin not in self.proxies and FORGERS.is_spent(origin, time.monotonic())
+        if barred:
+            self._tell(f"handshakes of {origin} are not looked at: its tokens are none of ours")
+        return not barred
 
     def closed(self, peer: Peer) -> None:
         self._go_on(peer)

@@ -25,12 +25,12 @@ URL_BYTES = 64 * 1024
 # Of all headers, the line included.
 HEAD_BYTES = URL_BYTES + 32 * 1024
 
-PHRASES = {413: "Content Too Large", 414: "URI Too Long"}
+PHRASES = {413: "Content Too Large", 414: "URI Too Long", 429: "Too Many Requests"}
 
 
 @dataclass(frozen=True, slots=True)
-class TooLarge(Exception):
-    """A request that is refused for its size: the status, and a sentence."""
+class Refused(Exception):
+    """A request that goes no further than to the server: the status, and a sentence."""
 
     status: int
     sentence: str
@@ -45,6 +45,10 @@ class TooLarge(Exception):
         ).encode() + body
 
 
+# Whose handshakes are not looked at any more.
+FORGER = Refused(429, "this address brought too many tokens that are none of ours; try again later")
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """``uploads`` is the path below which whoever brings a cookie named ``session`` may send a file.
@@ -54,15 +58,15 @@ class Limits:
 
     uploads: str = "/admin/"
     session: str = "sessionid"
-    refused: Callable[[TooLarge], object] = lambda error: None
+    refused: Callable[[Refused], object] = lambda error: None
 
     def check(self, target: bytes, headers: Iterable[tuple[bytes, bytes]]) -> int:
         """Return how many bytes of body a request may bring, by its path with the query, and its headers.
 
-        Raises TooLarge.
+        Raises Refused.
         """
         if len(target) > URL_BYTES:
-            raise TooLarge(414, f"expected an address of at most {URL_BYTES:,} bytes, got {len(target):,}")
+            raise Refused(414, f"expected an address of at most {URL_BYTES:,} bytes, got {len(target):,}")
         length, cookies = 0, b""
         for name, value in headers:
             if name.lower() == b"content-length" and value.isdigit():
@@ -71,7 +75,7 @@ class Limits:
                 cookies = value
         most = self._most(target.decode("latin-1"), cookies.decode("latin-1"))
         if length > most:
-            raise TooLarge(413, f"expected at most {most:,} bytes, got {length:,}")
+            raise Refused(413, f"expected at most {most:,} bytes, got {length:,}")
         return most
 
     def _most(self, target: str, cookies: str) -> int:
@@ -82,6 +86,11 @@ class Limits:
         except CookieError:
             return BODY_BYTES
         return UPLOAD_BYTES if known else BODY_BYTES
+
+
+def is_handshake(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Whether a request asks for a WebSocket."""
+    return any(name.lower() == b"upgrade" and value.lower() == b"websocket" for name, value in headers)
 
 
 def limited(application: Application, limits: Limits, door: Door) -> Application:
@@ -97,7 +106,7 @@ def limited(application: Application, limits: Limits, door: Door) -> Application
             message = await receive()
             taken += len(message.get("body", b""))
             if taken > most:
-                raise TooLarge(413, f"expected at most {most:,} bytes, got more")
+                raise Refused(413, f"expected at most {most:,} bytes, got more")
             return message
 
         async def noting(message: Message) -> None:
@@ -109,7 +118,7 @@ def limited(application: Application, limits: Limits, door: Door) -> Application
             most = limits.check(_target(scope), scope["headers"])
             door.body(peer_of(scope), upload=most > BODY_BYTES)
             await application(scope, counting, noting)
-        except TooLarge as error:
+        except Refused as error:
             limits.refused(error)
             if not begun:
                 await _answer(error, send)
@@ -122,7 +131,7 @@ def _target(scope: Message) -> bytes:
     return bytes(path + (b"?" + scope["query_string"] if scope["query_string"] else b""))
 
 
-async def _answer(error: TooLarge, send: Send) -> None:
+async def _answer(error: Refused, send: Send) -> None:
     body = f"{error.sentence}\n".encode()
     headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
     # What is still coming is not read.

@@ -17,7 +17,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from callflows.serving import MESSAGE_BYTES, Application, Drain
 from callflows.serving.door import NOBODY, Door, attended
-from callflows.serving.limits import HEAD_BYTES, Limits, limited
+from callflows.serving.limits import FORGER, HEAD_BYTES, Limits, limited
 from callflows.serving.uvicorn_socket import Socket
 
 log = logging.getLogger(__name__)
@@ -67,6 +67,13 @@ class Channel(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.door.closed(self.client or NOBODY)
         super().connection_lost(exc)
+
+    def handle_websocket_upgrade(self, event: Any) -> None:
+        if self.door.lets_knock(self.client or NOBODY, self.headers):
+            super().handle_websocket_upgrade(event)
+        else:
+            self.transport.write(FORGER.reply)
+            self.transport.close()
 
 
 def run(

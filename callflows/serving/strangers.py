@@ -1,4 +1,4 @@
-"""Knows who knocked with nothing to show, and who has done so too often to be told any more."""
+"""Knows who knocked with nothing to show, and who has done so too often to be told of, or listened to."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 # So many refusals of an address are told at once, and so many a second after that.
-BURST, A_SECOND = 20, 0.5
+TOLD = (20, 0.5)
+# So many handshakes with a token that is none of ours are looked at. Vonage never sends any.
+FORGED = (100, 5.0)
 # Addresses that are remembered; the one that was quiet longest is forgotten first.
 ADDRESSES = 10_000
 
@@ -18,18 +20,24 @@ class _Account:
 
 
 class Strangers:
-    """Refusals by address. What is refused beyond the budget costs neither a line of the log nor a count."""
+    """A budget by address: so many at once, and so many a second. Times are in seconds, of any clock."""
 
-    def __init__(self) -> None:
+    def __init__(self, burst: float, a_second: float) -> None:
+        self.burst, self.a_second = burst, a_second
         self._accounts: OrderedDict[str, _Account] = OrderedDict()
 
-    def may_be_told(self, address: str, now: float) -> bool:
-        """Count one more refusal of ``address``; whether it is within the budget."""
-        account = self._accounts.pop(address, None) or _Account(BURST, now)
+    def is_spent(self, address: str, now: float) -> bool:
+        """Whether one more would be beyond the budget; counts nothing."""
+        account = self._accounts.get(address)
+        return account is not None and account.left + self.a_second * (now - account.at) < 1
+
+    def spend(self, address: str, now: float) -> bool:
+        """Count one more of ``address``; whether it is within the budget."""
+        account = self._accounts.pop(address, None) or _Account(self.burst, now)
         self._accounts[address] = account
         if len(self._accounts) > ADDRESSES:
             self._accounts.popitem(last=False)
-        account.left = min(BURST, account.left + A_SECOND * (now - account.at))
+        account.left = min(self.burst, account.left + self.a_second * (now - account.at))
         account.at = now
         if account.left < 1:
             return False
@@ -37,4 +45,5 @@ class Strangers:
         return True
 
 
-STRANGERS = Strangers()
+# Of whom a refusal is told, and whose handshakes are looked at.
+STRANGERS, FORGERS = Strangers(*TOLD), Strangers(*FORGED)

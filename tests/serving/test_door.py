@@ -13,8 +13,9 @@ import pytest
 from websockets.sync.client import connect
 
 from callflows.serving.proxies import LOOPBACK, Proxies
-from callflows.serving.strangers import ADDRESSES, BURST, Strangers
+from callflows.serving.strangers import ADDRESSES, FORGED, Strangers
 from tests.services import Deployment, Process, free_port, status, wait_until
+from tests.serving.messages import UPGRADE
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 
@@ -158,19 +159,50 @@ def test_several_headers_are_read_as_one() -> None:
 
 
 def test_strangers_are_told_of_within_a_budget() -> None:
-    strangers = Strangers()
-    assert sum(strangers.may_be_told("198.51.100.1", 0.0) for _ in range(1000)) == BURST
-    assert strangers.may_be_told("203.0.113.5", 0.0)
-    assert not strangers.may_be_told("198.51.100.1", 1.0)
-    assert strangers.may_be_told("198.51.100.1", 2.0)
-    assert sum(strangers.may_be_told("198.51.100.1", 10_000.0) for _ in range(1000)) == BURST
+    strangers = Strangers(20, 0.5)
+    assert not strangers.is_spent("198.51.100.1", 0.0)
+    assert sum(strangers.spend("198.51.100.1", 0.0) for _ in range(1000)) == 20
+    assert strangers.is_spent("198.51.100.1", 1.0)
+    assert not strangers.is_spent("198.51.100.1", 2.0)
+    assert strangers.spend("203.0.113.5", 0.0)
+    assert not strangers.spend("198.51.100.1", 1.0)
+    assert strangers.spend("198.51.100.1", 2.0)
+    assert sum(strangers.spend("198.51.100.1", 10_000.0) for _ in range(1000)) == 20
 
 
 def test_strangers_are_forgotten_when_there_are_many() -> None:
-    strangers = Strangers()
-    for _ in range(BURST):
-        strangers.may_be_told("198.51.100.1", 0.0)
+    strangers = Strangers(3, 0.5)
+    for _ in range(3):
+        strangers.spend("198.51.100.1", 0.0)
     for number in range(ADDRESSES):
-        strangers.may_be_told(str(number), 0.0)
+        strangers.spend(str(number), 0.0)
     assert len(strangers._accounts) == ADDRESSES
-    assert strangers.may_be_told("198.51.100.1", 0.0)
+    assert strangers.spend("198.51.100.1", 0.0)
+
+
+def knock(port: int, path: str, origin: str) -> str:
+    """Begin a handshake; return the status of its answer."""
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as peer:
+        asked = UPGRADE.replace(b"/line", path.encode()).replace(
+            b"\r\n", f"\r\nX-Forwarded-For: {origin}\r\n".encode(), 1
+        )
+        peer.sendall(asked)
+        return peer.recv(100).split()[1].decode()
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("server", ["daphne", "uvicorn"])
+def test_address_that_forges_tokens_is_not_listened_to(server: str, tmp_path: Path) -> None:
+    deployment, port = Deployment(tmp_path), free_port()
+    process = deployment.start(["-m", "tests.tiny", server, str(port)], {}, port)
+    process.wait_until_it_answers("/")
+    begun = time.monotonic()
+    looked_at = [knock(port, "/forged", "198.51.100.1") for _ in range(FORGED[0] * 2)].count("403")
+    took = time.monotonic() - begun
+    assert FORGED[0] <= looked_at <= FORGED[0] + FORGED[1] * took + 1
+    assert knock(port, "/forged", "198.51.100.2") == "403"
+    assert knock(port, "/line", "198.51.100.2") == "101"
+    # A proxy that does not say for whom it asks has everybody behind it.
+    assert {knock(port, "/forged", "127.0.0.1") for _ in range(FORGED[0] * 2)} == {"403"}
+    wait_until(lambda: knock(port, "/line", "198.51.100.1") == "101", "it is listened to again")
+    deployment.close()

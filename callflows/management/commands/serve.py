@@ -22,7 +22,7 @@ from callflows.keeping import KEEPER
 from callflows.models import Recording
 from callflows.refusing import TALLY
 from callflows.serving.door import Door
-from callflows.serving.limits import Limits, TooLarge
+from callflows.serving.limits import Limits, Refused
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ class Command(BaseCommand):
 
 
 def limits() -> Limits:
-    return Limits(reverse("admin:index"), settings.SESSION_COOKIE_NAME, count_too_large)
+    return Limits(reverse("admin:index"), settings.SESSION_COOKIE_NAME, count_refused)
 
 
 def connections_allowed() -> int:
@@ -80,7 +80,7 @@ def connections_allowed() -> int:
     return (DESCRIPTORS if soft == resource.RLIM_INFINITY else soft) // 2
 
 
-def count_too_large(error: TooLarge) -> None:
+def count_refused(error: Refused) -> None:
     log.warning("a request was refused with %s: %s", error.status, error.sentence)
     TALLY.count_in_background("size", error.sentence)
 

@@ -1,6 +1,6 @@
 """Runs every measurement of this folder within 15 minutes, and puts all figures into one file.
 
-The soak and the lost sockets are apart: they look for faults, and take long.
+The soak, the lost sockets and the abuse are apart: they look for faults, and take long.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from benchmarks.harness.report import page
 MOST_SECONDS = 15 * 60
 PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
 # It takes ten minutes alone.
-APART = {"soak", "sockets_lost"}
+APART = {"soak", "sockets_lost", "abuse"}
 # The last one searches as long as it is given time, less what it takes to make its site and to end its servers.
 LAST, LAST_OVERHEAD = "echo", 60
 # What a module that ran out of time gets to end its servers.

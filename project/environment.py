@@ -46,6 +46,8 @@ class Environment(BaseSettings):
     SIGNATURE_SECRETS: str = ""
     # Hours of doing nothing after which an operator signs in again.
     SESSION_HOURS: float = Field(default=8, gt=0)
+    # Each operator must set up a second factor, and signs in with it.
+    SECOND_FACTOR: bool = False
     # Calls out that are placed at most: in a minute, in 24 hours, for one user in 24 hours, and at the same time.
     CALLS_OUT_PER_MINUTE: int = Field(default=10, ge=0)
     CALLS_OUT_PER_DAY: int = Field(default=500, ge=0)

@@ -88,6 +88,9 @@ INSTALLED_APPS = [
     "channels",
     "csp",
     "axes",
+    "django_otp",
+    "django_otp.plugins.otp_totp",
+    "django_otp.plugins.otp_static",
     "callflows",
 ]
 MIDDLEWARE = [
@@ -102,6 +105,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
     "project.middleware.keep_session",
+    "project.second_factor.demand",
     # Last: it turns what a login raised into its answer.
     "axes.middleware.AxesMiddleware",
 ]
@@ -215,7 +219,11 @@ SESSION_COOKIE_HTTPONLY = True
 # An operator who does nothing for so long signs in again: project.middleware.keep_session moves it on.
 SESSION_COOKIE_AGE = int(ENV.SESSION_HOURS * 3600)
 
-# --- Wrong passwords
+# --- Wrong passwords, and the second factor
+
+SECOND_FACTOR = ENV.SECOND_FACTOR
+# What the phone shows beside the code.
+OTP_TOTP_ISSUER = PUBLIC_HOST or "Callflows"
 
 # Of one address: some people forget theirs, a guesser needs millions, and nobody can lock another's user.
 AXES_FAILURE_LIMIT = 10

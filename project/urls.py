@@ -7,9 +7,13 @@ from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
 from callflows.console import files, health
+from project import second_factor
+
+second_factor.register()
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
+    path("admin/second-factor/", admin.site.admin_view(second_factor.view), name="second-factor"),
     path("admin/", admin.site.urls),
     path("webhooks/", include("callflows.webhooks.urls")),
     path("sounds/<str:signed>.wav", files.sound, name="sound"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,8 +36,8 @@ class Peer:
         message = await self.receive()
         if message["type"] != "websocket.receive":
             raise Gone
-        pcm = message.get("bytes")
-        return message["text"] if pcm is None else pcm
+        pcm: bytes | None = message.get("bytes")
+        return str(message["text"]) if pcm is None else pcm
 
     async def say(self, message: str | bytes) -> None:
         kind = "text" if isinstance(message, str) else "bytes"
@@ -59,7 +59,7 @@ class Server:
     """
 
     document: Callable[[str], Document]
-    sockets: dict[str, Talk] = field(default_factory=dict)
+    sockets: Mapping[str, Talk] = field(default_factory=dict)
     answer: tuple[str, str] = ("GET", "/webhooks/answer")
     events: str = "/webhooks/events"
     reply: tuple[str, bytes] = OK
@@ -108,7 +108,7 @@ async def _body(receive: Receive) -> bytes:
     body = b""
     while True:
         message = await receive()
-        body += message.get("body", b"")
+        body += bytes(message.get("body", b""))
         if not message.get("more_body"):
             return body
 
@@ -146,7 +146,7 @@ async def echo_audio(peer: Peer) -> None:
 
 
 def sound(hz: float, seconds: float, rate: int) -> bytes:
-    return to_int16(tone(hz, seconds, rate, -12)).tobytes()
+    return bytes(to_int16(tone(hz, seconds, rate, -12)).tobytes())
 
 
 def play(pcm: bytes, size: int = 640) -> Talk:

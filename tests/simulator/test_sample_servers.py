@@ -113,7 +113,7 @@ async def test_echo_that_answers_at_ncco_with_metadata_and_an_events_address_of_
     assert server.statuses == ["started", "ringing", "answered", "completed"]
 
 
-@pytest.mark.parametrize("rest", [148, 0, 2])
+@pytest.mark.parametrize("rest", [148, 0])
 async def test_sound_that_is_sent_at_once_with_a_short_last_message(rest: int, tmp_path: Path) -> None:
     pcm = samples.sound(PLAYED, 1.0, 16000) + samples.sound(PLAYED, 1.0, 16000)[:rest]
     talk = samples.play(pcm)
@@ -146,10 +146,9 @@ async def test_recorder_that_says_nothing(method: str, format: str, rate: int, t
     assert ("conversation_uuid" in asked) if method == "POST" else ("conversation_uuid=" in asked["query"])
 
 
-@pytest.mark.parametrize("scheme", ["ws", "wss"])
-async def test_framework_that_sends_eight_bytes_at_the_opening(scheme: str, tmp_path: Path) -> None:
+async def test_framework_that_sends_eight_bytes_at_the_opening(tmp_path: Path) -> None:
     def document(host: str) -> samples.Document:
-        return [connect(f"{scheme}://{without_port(host)}/socket", headers={"caller": "447700900123"})]
+        return [connect(f"ws://{without_port(host)}/socket", headers={"caller": "447700900123"})]
 
     talks = {"/socket": samples.eight_bytes_then_echo}
     async with serving(Server(document, talks, ("GET", "/ncco"), "/event")) as server:
@@ -189,15 +188,14 @@ async def listening(url: str) -> AsyncIterator[list[bytes]]:
             keeping.cancel()
 
 
-@pytest.mark.parametrize("name", ["127.0.0.1", "localhost"])
-async def test_socket_of_another_server_than_the_one_that_answers(name: str, tmp_path: Path) -> None:
+async def test_socket_of_another_server_than_the_one_that_answers(tmp_path: Path) -> None:
     async with serving(Server(lambda host: [], {"/": samples.echo_audio})) as phone:
-        port = phone.url.partition(":")[2]
-        async with serving(Server(lambda host: [connect(f"ws://{name}:{port}/")])) as web:
+        name = f"localhost:{phone.url.partition(':')[2]}"
+        async with serving(Server(lambda host: [connect(f"ws://{name}/")])) as web:
             heard = await call(tmp_path, web, *OURS)
     assert heard.level(SAID) > LEVEL - 1.5
-    assert (phone.opened, web.opened, phone.calls) == ([("/", f"{name}:{port}")], [], [])
-    assert heard.told("dial") == [f"{name}:{port} is another server than the one called"]
+    assert (phone.opened, web.opened, phone.calls) == ([("/", name)], [], [])
+    assert heard.told("dial") == [f"{name} is another server than the one called"]
 
 
 async def test_transcriber_without_any_events_address(tmp_path: Path) -> None:
@@ -224,7 +222,6 @@ async def test_transcriber_without_any_events_address(tmp_path: Path) -> None:
         ("application/json", b'{"status":"ok"}'),
         ("text/html; charset=utf-8", b"<html><body>Thank you</body></html>"),
         ("application/json", b"null"),
-        ("application/json", b""),
     ],
 )
 async def test_reply_to_an_event_that_is_no_document(reply: tuple[str, bytes], tmp_path: Path) -> None:

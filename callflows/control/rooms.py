@@ -175,7 +175,7 @@ def _body(call: Call, here: Place, action: dict[str, Any]) -> dict[str, Any]:
         **_sender("" if action.get("randomFromNumber") else str(action.get("from") or _own_number(call))),
         "ncco": [{"action": "conversation", "name": call.room_name, "endOnExit": ends}],
         "event_url": action["eventUrl"],
-        "event_method": action.get("eventMethod", "POST"),
+        "event_method": action.get("eventMethod", "POST").upper(),
         "ringing_timer": _whole(action.get("timeout"), 60, 120),
         "length_timer": _whole(action.get("limit"), 7200, 86400),
     }

@@ -48,7 +48,8 @@ Url = Annotated[str, shape(r"^(?i:https?)://[^\s/?#]\S*$", "an address that begi
 ONE = Field(min_length=1, max_length=1)
 OneUrl = Annotated[list[Url], ONE]
 # An empty list is none: Vonage's builder for Node writes it for an input without an address.
-EventUrl = Annotated[list[Url], Field(max_length=1)]
+ONE_OR_NONE = Field(max_length=1)
+EventUrl = Annotated[list[Url], ONE_OR_NONE]
 Method = Literal["GET", "POST"]
 Level = Annotated[float, Field(ge=-1, le=1)]
 Filled = Annotated[str, shape(r"\S", "text that is not blank")]
@@ -104,8 +105,12 @@ class Dtmf(Options):
 class Speech(Options):
     """How speech is recognized."""
 
-    uuid: Annotated[Legs, ONE] = option("The leg that is listened to: the first one.", form=False)
-    end_on_silence: float = option("So much silence ends it.", 2.0, ge=0.4, le=10, unit="s", label="Silence ends it")
+    uuid: Annotated[Legs, ONE_OR_NONE] = option(
+        "The leg that is listened to: the first one.", form=False, tolerated="entry"
+    )
+    end_on_silence: float = option(
+        "So much silence ends it.", 2.0, ge=0.4, le=10, unit="s", label="Silence ends it", tolerated="flag"
+    )
     language: Language = option("Language that is spoken, such as en-GB.", "en-US", label="Spoken language")
     context: list[Filled] = option("Words that are likely to be said.", label="Likely words")
     start_timeout: int = option(
@@ -171,7 +176,9 @@ class Conversation(Action):
     """Puts the call into a room that it shares with others; at most 50 can be in it."""
 
     name: Filled = option("Name of the room: calls that name the same one meet.", ..., label="Room")
-    music_on_hold_url: OneUrl = option("What plays until the room is opened.", label="Music on hold")
+    music_on_hold_url: Annotated[list[Url], ONE_OR_NONE] = option(
+        "What plays until the room is opened.", label="Music on hold"
+    )
     start_on_enter: bool = option("The room opens when this call enters.", True, label="Opens the room")
     end_on_exit: bool = option("The room ends when this call leaves.", False, label="Ends the room")
     record: bool = option("Record the room.", False)

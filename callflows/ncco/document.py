@@ -11,9 +11,10 @@ from pydantic_core import ErrorDetails
 
 from callflows.ncco.actions import ACTIONS
 from callflows.ncco.endpoints import ENDPOINTS
+from callflows.ncco.option import Option
 from callflows.ncco.problems import OURS, REFERENCE, Problem, member, shown
 from callflows.ncco.rules import across, within
-from callflows.ncco.tolerated import doubts, meant, table, unknown
+from callflows.ncco.tolerated import LEFT_OUT, doubts, meant, table, unknown
 from callflows.ncco.wording import message
 
 # More than any payload needs, and less than makes Python's own JSON fail.
@@ -114,7 +115,7 @@ def checked(model: type[BaseModel], value: dict[str, Any], path: str) -> Iterato
     found = _errors(model, value)
     plain = value
     for error in found:
-        for instead in meant(error, table(model).get(_name(error))):
+        for instead in meant(error, _option(model, error)):
             plain = _replaced(plain, error["loc"], instead)
     left = _errors(model, plain) if plain is not value else found
     wrong = {error["loc"] for error in left}
@@ -137,10 +138,13 @@ def _errors(model: type[BaseModel], value: object) -> list[ErrorDetails]:
 
 
 def _replaced(value: Any, location: tuple[int | str, ...], instead: Any) -> Any:
-    """Return a copy of ``value`` with another part at ``location``."""
+    """Return a copy of ``value`` with another part at ``location``, or without it."""
     if not location:
         return instead
     copy = value.copy()
+    if instead is LEFT_OUT and len(location) == 1:
+        del copy[location[0]]
+        return copy
     copy[location[0]] = _replaced(copy[location[0]], location[1:], instead)
     return copy
 
@@ -151,13 +155,19 @@ def _is_doubtful(model: type[BaseModel], error: ErrorDetails) -> bool:
     return option is not None and isinstance(error["input"], str) and error["input"] in option.doubtful
 
 
+def _option(model: type[BaseModel], error: ErrorDetails) -> Option | None:
+    """Return the option of an error; of a value inside an object with names of one's own, that object's."""
+    known = table(model)
+    return known.get(_name(error)) or known.get(str(error["loc"][0]) if error["loc"] else "")
+
+
 def _name(error: ErrorDetails) -> str:
     """``("dtmf", "maxDigits")`` -> ``dtmf.maxDigits``, as options are called."""
     return ".".join(part for part in error["loc"] if isinstance(part, str))
 
 
 def _problem(model: type[BaseModel], error: ErrorDetails, path: str, severity: Any) -> Problem:
-    option = table(model).get(_name(error))
+    option = _option(model, error)
     return Problem(_path(path, error["loc"]), severity, message(error), option.source if option else REFERENCE)
 
 

@@ -95,7 +95,7 @@ class Sip(Options):
     )
     domain: Filled = option("Name of a SIP domain at Vonage; with user.", source=SDK, label="SIP domain")
     user: Filled = option("User of the SIP domain.", source=SDK, label="SIP user")
-    headers: dict[str, Ascii] = option("Sent as X- headers of the INVITE.", form=False)
+    headers: dict[str, Ascii] = option("Sent as X- headers of the INVITE.", form=False, tolerated="values")
     standard_headers: StandardHeaders = option("Headers that get no X-.", source=OPENAPI)
 
 

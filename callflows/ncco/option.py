@@ -20,6 +20,7 @@ SHAPES: dict[str, str] = {}
 DISPUTED = "Vonage's sources disagree about that"
 
 Bounds = tuple[float | None, float | None]
+Tolerated = Literal["", "plus", "list", "entry", "values", "flag"]
 
 
 class Options(BaseModel):
@@ -58,7 +59,7 @@ def option(
     step: float | None = None,
     known: tuple[str, ...] = (),
     doubtful: Mapping[str, str] | None = None,
-    tolerated: Literal["", "plus", "list"] = "",
+    tolerated: Tolerated = "",
     old: str = "",
     **rules: Any,
 ) -> Any:
@@ -70,7 +71,8 @@ def option(
 
     - ``usual``: a number outside these bounds, with ``beyond`` as the reason; ``step``: a number between the steps;
     - ``known``: a text that is none of these; ``doubtful``: this text, even where it would be an error, and why;
-    - ``tolerated``: a number with ``plus`` before it, a text as a ``list`` of one;
+    - ``tolerated``: a number with ``plus`` before it, a text as a ``list`` of one or none, the one ``entry`` of a list
+      without the list, ``values`` of an object that are no texts, a ``flag`` for a number;
     - ``old``: the option as such, and what to do instead.
     """
     extra: JsonDict = {

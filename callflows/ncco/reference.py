@@ -24,6 +24,13 @@ _KINDS = {
     "texts": "list of texts",
     "object": "object",
 }
+_TOLERATED = {
+    "plus": "+ before it",
+    "list": "as a list of one, or an empty one",
+    "entry": "a text, not in a list",
+    "values": "numbers, true and false among its values",
+    "flag": "true or false, for the default",
+}
 
 _HEAD = """\
 # NCCO: actions, endpoints, options
@@ -46,6 +53,7 @@ _ALWAYS = f"""\
 - An option that Vonage does not document: it is kept and served.
 - A number or a flag in quotes (`"45"`, `"true"`), as in some of Vonage's own examples, and a whole number written as
   `45.0`.
+- `eventMethod` in lower case (`"post"`).
 - A text with half a character, which UTF-8 cannot carry.
 
 ## Errors in every document
@@ -140,7 +148,7 @@ def _limits(each: Option) -> str:
         said.append(f"warning: between steps of {each.step:g}")
     said += [f"warning: other than {', '.join(each.known)}"] if each.known else []
     said += [f"warning: `{value}`" for value in each.doubtful]
-    said += [{"plus": "warning: + before it", "list": "warning: as a list of one"}.get(each.tolerated, "")]
+    said += [f"warning: {_TOLERATED[each.tolerated]}"] if each.tolerated else []
     return "; ".join(filter(None, said))
 
 

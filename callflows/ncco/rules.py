@@ -125,7 +125,7 @@ def _asynchronous(action: Values) -> Found:
         return
     if "speech" in _list(action.get("type")):
         yield ".type", "expected only 'dtmf', because mode is asynchronous; got 'speech'"
-    if "dtmf" in action:
+    if action.get("dtmf", {}) != {}:
         yield ".dtmf", f"expected none, because mode is asynchronous; got {shown(action['dtmf'])}"
 
 

@@ -18,6 +18,9 @@ from callflows.ncco.wording import span
 _WHOLE = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,17})(\.[0-9]{1,18})?")
 _FLAGS = {"true": True, "false": False}
+_METHODS = ("GET", "POST")
+# In place of a value that means none.
+LEFT_OUT = object()
 
 
 @cache
@@ -27,13 +30,18 @@ def table(model: type[BaseModel]) -> dict[str, Option]:
 
 
 def meant(error: ErrorDetails, option: Option | None) -> list[Any]:
-    """Return what was meant by a value that is an error, as a list of one; an empty list: it is just wrong."""
+    """Return what was meant by a value that is an error, as a list of one; an empty list: it is just wrong.
+
+    ``LEFT_OUT`` says that nothing was meant.
+    """
     value, tolerated = error["input"], option.tolerated if option else ""
     match error["type"]:
         case "int_type" | "int_from_float" if isinstance(value, float):
             return [int(value)] if value.is_integer() else []
         case "int_type" if isinstance(value, str):
             return [int(value)] if _WHOLE.fullmatch(value) else []
+        case "float_type" if tolerated == "flag" and isinstance(value, bool):
+            return [option.default] if option else []
         case "float_type" if isinstance(value, str):
             return [float(value)] if _NUMBER.fullmatch(value) else []
         case "bool_type" if isinstance(value, str):
@@ -41,7 +49,13 @@ def meant(error: ErrorDetails, option: Option | None) -> list[Any]:
         case "string_pattern_mismatch" if tolerated == "plus":
             return [value[1:]] if value.startswith("+") else []
         case "string_type" if tolerated == "list" and isinstance(value, list):
-            return value if len(value) == 1 and isinstance(value[0], str) else []
+            return [LEFT_OUT] if not value else value if len(value) == 1 and isinstance(value[0], str) else []
+        case "string_type" if tolerated == "values" and isinstance(value, int | float):
+            return [str(value)]
+        case "list_type" if tolerated == "entry" and isinstance(value, str):
+            return [[value]]
+        case "literal_error" if option and option.choices == _METHODS and isinstance(value, str):
+            return [value.upper()]
     return []
 
 

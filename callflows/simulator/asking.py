@@ -9,7 +9,7 @@ from callflows.simulator import events
 from callflows.simulator.delivery import Document
 from callflows.simulator.legs import Leg
 from callflows.simulator.lines import PartyLine
-from callflows.simulator.options import flag, number
+from callflows.simulator.options import flag, number, text
 from callflows.simulator.recording import Recording
 from callflows.simulator.scripts import Wait
 
@@ -71,7 +71,7 @@ async def _digits(call: Call, action: Action) -> Collected:
 async def _speech(call: Call, action: Action, stopped: Callable[[], bool]) -> Collected:
     """Return what a party said; its texts are those that its behaviour speaks."""
     options = action.get("speech") or {}
-    leg = call.platform.legs.get(next(iter(options.get("uuid") or ()), ""), call.leg)
+    leg = call.platform.legs.get(text(options.get("uuid")), call.leg)
     recording = Recording(call, leg, {"format": "wav"}) if flag(options.get("saveAudio")) else None
     leg.listened += 1
     try:

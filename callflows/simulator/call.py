@@ -162,7 +162,7 @@ class Call:
         own = self.hook or self.application.hook("event_url")
         method, url = own.method if own else "POST", own.address if own else ""
         if options.get("eventUrl"):
-            method, url = options.get("eventMethod", "POST"), options["eventUrl"][0]
+            method, url = options.get("eventMethod", "POST").upper(), options["eventUrl"][0]
         seconds, connect = (own.socket_seconds, own.connect_seconds) if own else (_EVENT_SECONDS, 1.0)
         webhook = Webhook("event", method, url, self._dated(body), wants, seconds, connect)
         return self.courier.post(webhook, leg) if url else Posted(webhook, leg, Reply())

@@ -13,7 +13,7 @@ from callflows.simulator.dialling import Detection, detect, join, leg_to, press_
 from callflows.simulator.legs import Leg
 from callflows.simulator.lines import PartyLine, SocketLine
 from callflows.simulator.mixing import Player
-from callflows.simulator.options import flag, number
+from callflows.simulator.options import flag, number, text
 from callflows.simulator.party import begin
 from callflows.simulator.scripts import Wait
 from callflows.simulator.speaking import fetch_clip
@@ -65,7 +65,8 @@ def _from(call: Call, action: Action) -> str:
 
 async def _ringback(call: Call, url: object) -> Player | None:
     """Let the caller hear a tone while it rings."""
-    clip = await fetch_clip(call, str(url), "ringbackTone") if url else None
+    address = text(url)
+    clip = await fetch_clip(call, address, "ringbackTone") if address else None
     if clip is None or call.leg.room is None:
         return None
     player = Player("ringback", clip, 0)

@@ -50,8 +50,8 @@ TALK = {"action": "talk", "text": "a"}
         ),
         ({"action": "record", "endOnKey": 1}, ("$[0].endOnKey", "expected text, got 1")),
         (
-            {"action": "record", "eventMethod": "post"},
-            ("$[0].eventMethod", "expected 'GET' or 'POST', got 'post'"),
+            {"action": "record", "eventMethod": "PUT"},
+            ("$[0].eventMethod", "expected 'GET' or 'POST', got 'PUT'"),
         ),
         (
             {"action": "input", "type": ["dtmf"], "dtmf": {"maxDigits": 23}},
@@ -124,8 +124,8 @@ TALK = {"action": "talk", "text": "a"}
             ("$[0].endpoint[0].uri", "expected a SIP address such as sip:bob@example.com, got 'bob@example.com'"),
         ),
         (
-            sip(uri="sip:b@example.com", headers={"a b": 5}),
-            ('$[0].endpoint[0].headers["a b"]', "expected text, got 5"),
+            sip(uri="sip:b@example.com", headers={"a b": None}),
+            ('$[0].endpoint[0].headers["a b"]', "expected text, got None"),
         ),
         (
             sip(uri="sip:b@example.com", headers={"Place": "a\r\nVia: b"}),

@@ -195,11 +195,13 @@ def test_knobs_reach_the_socket() -> None:
     assert json.loads(str(world.sent[0])) == {"content-type": "audio/l16;rate=16000"}
 
 
-def test_an_events_own_address_gets_the_events_of_its_action() -> None:
-    own = {"eventUrl": ["http://app.example/webhooks/events/step"], "eventMethod": "POST"}
+@pytest.mark.parametrize("method", ["POST", "post"])
+def test_an_events_own_address_gets_the_events_of_its_action(method: str) -> None:
+    own = {"eventUrl": ["http://app.example/webhooks/events/step"], "eventMethod": method}
     world = World([socket(**own)])
     world.run(caller())
-    assert {fetch.url for fetch in world.requests if fetch.body and "ws://" in fetch.body["to"]} == {own["eventUrl"][0]}
+    sent = {(fetch.method, fetch.url) for fetch in world.requests if fetch.body and "ws://" in fetch.body["to"]}
+    assert sent == {("POST", own["eventUrl"][0])}
 
 
 # talk, stream

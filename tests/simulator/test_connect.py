@@ -175,13 +175,21 @@ def test_a_connection_lasts_no_longer_than_its_limit() -> None:
     assert world.noted("talk") == ["Goodbye."]
 
 
-def test_the_caller_hears_a_tone_until_the_other_one_answers() -> None:
-    url = "http://app.example/ringback.wav"
-    world = World([connect(ringbackTone=url)], files={url: wav_bytes(voice(RINGBACK, 0.5).pcm[16000], 16000)})
+RINGING = "http://app.example/ringback.wav"
+
+
+@pytest.mark.parametrize("tone", [RINGING, [RINGING]])
+def test_the_caller_hears_a_tone_until_the_other_one_answers(tone: object) -> None:
+    world = World([connect(ringbackTone=tone)], files={RINGING: wav_bytes(voice(RINGBACK, 0.5).pcm[16000], 16000)})
     world.platform.parties[CALLEE] = Behaviour(rings=3.0, seconds=2.0)
     anna = world.call_in(Behaviour(seconds=20.0))
     world.go()
     assert len(world.sounds[anna.leg.uuid].of("ringback")) / 2 / 16000 == pytest.approx(3.0, abs=0.1)
+
+
+def test_an_empty_list_is_no_tone() -> None:
+    world = called(Behaviour(rings=3.0, seconds=2.0), connect(ringbackTone=[]))
+    assert (world.platform.refusals, names(out(world))[:3]) == ([], CHAIN)
 
 
 def test_a_callee_hears_his_own_document_first_and_the_caller_does_not() -> None:

@@ -7,7 +7,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import pytest
@@ -74,8 +74,19 @@ class Site:
                 await send({"type": "websocket.send", "bytes": echo})
 
 
+class App(Protocol):
+    """An ASGI application that is told where it is served."""
+
+    url: str
+
+    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None: ...
+
+
+AppT = TypeVar("AppT", bound=App)
+
+
 @asynccontextmanager
-async def serving(site: Site) -> AsyncIterator[Site]:
+async def serving(site: AppT) -> AsyncIterator[AppT]:
     config = uvicorn.Config(site, HOST, 0, lifespan="off", log_config=None, ws="websockets-sansio")
     server = uvicorn.Server(config)
     config.load()

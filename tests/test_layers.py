@@ -59,7 +59,7 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     # Its rules; what executes them stands below.
     "simulator": (
         {"audio", "ncco", "wire"},
-        {"numpy", "soundfile", "pydantic", "yaml", "jwt", "cryptography"},
+        {"numpy", "soundfile", "pydantic", "yaml", "jwt", "cryptography", "phonenumbers"},
     ),
 }
 # What executes the simulator's rules: it may import more, and no rule may import it.

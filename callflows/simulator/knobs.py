@@ -35,6 +35,9 @@ class Knobs:
     detail_generation: Literal["timeout", "carrier_timeout"] = "timeout"
     # 12: 2020 has no disconnected_by, sip_code, region_url, endpoint_type.
     payload_generation: Literal["2020", "2025"] = "2025"
+    # 3.6: what `disconnected_by` says of the legs that end because somebody hung up elsewhere in the call: nobody did
+    # at theirs, so by its definition the platform ended them.
+    other_legs_ended_by: Literal["platform", "user"] = "platform"
     # 13: has the first message of a socket an `event`?
     connected_form: Literal["new", "old"] = "new"
     # 14: does the timeOut of a record action alone hold up the next action?

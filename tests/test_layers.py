@@ -34,7 +34,7 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
         {"models", "ncco", "payloads", "calls", "vonage", "live", "threads", "webhooks", "sockets.registry"},
         DJANGO | {"asyncio", "time", "httpx2"},
     ),
-    "admin": (SHELL | {"control"}, DJANGO | {"pydantic"}),
+    "admin": (SHELL | {"control", "calls"}, DJANGO | {"pydantic"}),
     "console": (SHELL, DJANGO | {"asyncio", "channels"}),
     "webhooks": (
         {"models", "ncco", "payloads", "calls", "live", "threads", "refusing", "journal", "keeping", "watch"},

@@ -44,7 +44,7 @@ async def place(
         if isinstance(what, Note):
             notes.append(what)
         elif isinstance(what, Heard) and what.leg == uuid:
-            sound.add(what.source, what.rate, what.pcm)
+            sound.add(what.source, what.rate, what.pcm, what.at)
         if watch:
             watch(what)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import sqlite3
 import subprocess
 from collections.abc import Iterator
@@ -14,10 +15,12 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
+from callflows.simulator.account import Account as FakeAccount
+from callflows.simulator.rest.store import Store
 from callflows.vonage import calls as rest
 from callflows.vonage.account import Account
 from callflows.vonage.client import Client
-from tests.services import Deployment, Process, wait_until
+from tests.services import BASE_DIR, Deployment, Process, wait_until
 
 pytestmark = pytest.mark.process
 
@@ -30,6 +33,19 @@ def home(tmp_path: Path) -> Iterator[Deployment]:
     found = Deployment(tmp_path)
     yield found
     found.close()
+
+
+def test_no_key_of_it_can_be_committed(tmp_path: Path) -> None:
+    """DATA_DIR is the project's folder unless told otherwise; the vendor's CLIs write private.key where they run."""
+    shutil.copy(BASE_DIR / ".gitignore", tmp_path)
+    store = Store(tmp_path / "fake-vonage")
+    store.public_key()
+    store.save(FakeAccount())
+    (tmp_path / "private.key").write_text("a key")
+    assert {file.name for file in (tmp_path / "fake-vonage").iterdir()} == {"private-key.pem", "account.json"}
+    subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
+    status = ["git", "-C", str(tmp_path), "status", "--porcelain", "--untracked-files=all"]
+    assert subprocess.check_output(status, text=True) == "?? .gitignore\n"
 
 
 def fake_vonage(home: Deployment, *arguments: str) -> Process:

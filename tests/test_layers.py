@@ -45,7 +45,7 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
         },
         DJANGO | {"asyncio", "time", "httpx2"},
     ),
-    "admin": (SHELL | {"control"}, DJANGO | {"pydantic"}),
+    "admin": (SHELL | {"control", "calls"}, DJANGO | {"pydantic"}),
     "console": (SHELL, DJANGO | {"asyncio", "channels"}),
     "webhooks": (
         {"models", "ncco", "payloads", "calls", "live", "threads", "refusing", "journal", "keeping", "watch"},
@@ -71,7 +71,7 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     # Its rules; what executes them stands below.
     "simulator": (
         {"audio", "ncco", "wire"},
-        {"numpy", "soundfile", "pydantic", "yaml", "jwt", "cryptography"},
+        {"numpy", "soundfile", "pydantic", "yaml", "jwt", "cryptography", "phonenumbers"},
     ),
 }
 # What executes the simulator's rules: it may import more, and no rule may import it.

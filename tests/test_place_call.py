@@ -109,7 +109,7 @@ class World:
 
     def _watch(self, seen: Note | Heard | Said) -> None:
         if isinstance(seen, Heard):
-            self.ears(seen, self.platform.now)
+            self.ears(seen)
 
     def ended(self, place: int) -> Leg:
         """Wait until our server knows that a placed call has ended; return its leg."""

@@ -12,7 +12,8 @@ from django.utils.safestring import SafeString
 from callflows.admin import control, parties, recordings
 from callflows.admin.control import Tried
 from callflows.admin.show import badge, clock, duration, moment, phone, pretty
-from callflows.models import AudioPrompt, Call, Line, TimelineEntry
+from callflows.calls.ending import End, who_ended
+from callflows.models import AudioPrompt, Call, Leg, Line, TimelineEntry
 from callflows.payloads.tokens import without_tokens
 
 # A page of more entries than this would take seconds to draw.
@@ -44,7 +45,7 @@ def about(
     controlled = may_control and call.live
     return {
         "title": parties.title(call),
-        "facts": facts(call),
+        "facts": facts(call, entries),
         "legs": [_leg(call, each) for each in call.legs.all()],
         "lines": [_line(call, each) for each in lines],
         "zone": call.time_zone,
@@ -61,7 +62,8 @@ def about(
     }
 
 
-def facts(call: Call) -> list[tuple[str, Any]]:
+def facts(call: Call, entries: list[TimelineEntry]) -> list[tuple[str, Any]]:
+    """Return the names and values at the head of the page; ``entries`` is the timeline as far as it is shown."""
     leg = call.first_leg
     return [
         ("Caller", parties.caller(call)),
@@ -71,10 +73,34 @@ def facts(call: Call) -> list[tuple[str, Any]]:
         ("Outcome", badge(call.outcome) if call.outcome else "–"),
         ("Started", moment(start(call), call.time_zone)),
         ("Duration", "still open" if call.live and call.answered else duration(call.seconds)),
+        ("Ended by", "–" if call.live else who_ended(ends(call, entries)) or "–"),
         ("Time zone", call.time_zone),
         ("Call", _uuid(call.uuid)),
         ("Conversation", _uuid(leg.room if leg else "")),
     ]
+
+
+def ends(call: Call, entries: list[TimelineEntry]) -> list[End]:
+    """Return the ends of a call's legs, as their events tell them."""
+    if len(entries) > MOST:
+        # They stand behind what is shown.
+        entries = list(call.timeline.filter(name__iexact="completed").select_related("leg"))
+    told = [each for each in entries if each.kind == TimelineEntry.Kind.EVENT and each.name.lower() == "completed"]
+    return [_end(call, each.leg, each) for each in told if each.leg]
+
+
+def _end(call: Call, leg: Leg, told: TimelineEntry) -> End:
+    raw = told.data.get("raw") or {}
+    by = raw.get("disconnected_by")
+    return End(
+        at=told.at,
+        by=by[:40] if isinstance(by, str) else "",
+        kind=leg.kind,
+        direction=leg.direction,
+        # The event of its answer may have been lost.
+        answered=leg.answered is not None or bool(raw.get("start_time")),
+        own=leg.uuid == call.uuid,
+    )
 
 
 def _uuid(text: str) -> SafeString | str:

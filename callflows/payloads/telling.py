@@ -73,18 +73,13 @@ def _status(event: CallEvent) -> str:
 
 
 def _completed(event: CallEvent) -> str:
-    by = {"user": _party(event), "platform": "by Vonage, with nothing left to do"}
-    told = _shown(event.raw.get("disconnected_by"))
-    ended = f"Ended {by.get(told, f'by {told}')}" if told else "Ended"
+    """Who ended a leg stands there as Vonage says it: who ended the call, only all legs together tell."""
     seconds, price = _shown(event.raw.get("duration")), _shown(event.raw.get("price"))
-    parts = [ended if not seconds else f"{ended}{',' if told == 'platform' else ''} after {seconds} s"]
+    by = _shown(event.raw.get("disconnected_by"))
+    parts = [f"Ended after {seconds} s" if seconds else "Ended"]
     parts += [f"{_money(price)} EUR"] if price else []
+    parts += [f"disconnected_by: {by}"] if by else []
     return ", ".join([*parts, *_sip(event.raw)])
-
-
-def _party(event: CallEvent) -> str:
-    """Who hung up: of a leg that we dialled it was the one who was called."""
-    return "by the called party" if event.direction == "outbound" else "by the caller"
 
 
 def _sip(raw: Mapping[str, Any]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from callflows.ncco.document import problems
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from callflows.simulator.platform import Platform
 
 _EVENT_SECONDS = 10.0
+# The legs of a call end one after the other: so far apart were a caller and his socket in a log.
+_APART = timedelta(milliseconds=14)
 # Statuses with which a leg ends that was never answered.
 _NOT_REACHED = ("busy", "cancelled", "failed", "rejected", "timeout", "unanswered")
 
@@ -62,6 +64,8 @@ class Call:
         secret = platform.account.signature_secret if application.signed else ""
         self.signer = Signer(platform.account.api_key, secret, application.id) if secret else None
         self.courier = Courier(self)
+        # No leg ends before; who ended the call can be read from the times.
+        self.next_end = platform.began
         self._main: Script | None = None
         self._played_from = 0.0
         leg.flow = self
@@ -281,11 +285,12 @@ class Call:
         self.live_input = None
         for recording in tuple(self.recordings):
             recording.finish()
+        self.finish(self.leg, by)
+        others = self.knobs.other_legs_ended_by if by == "user" else by
         for leg in tuple(self.children.values()):
             if leg.answered is None and leg.kind != "websocket":
                 self.post(events.progress(leg, "cancelled", self.clock), leg)
-            self.finish(leg, by)
-        self.finish(self.leg, by)
+            self.finish(leg, others)
 
     def _why(self, by: By) -> str:
         if by == "platform":
@@ -314,7 +319,9 @@ class Call:
             self.bad += leg.line.wire.bad
             self.lost += leg.line.wire.lost
         self.children.pop(leg.uuid, None)
-        body = events.completed(leg, self.clock, by, 200 if leg.answered else leg.sip_code)
+        at = max(self.clock, self.group.next_end)
+        self.group.next_end = at + _APART
+        body = events.completed(leg, at, by, 200 if leg.answered else leg.sip_code)
         room = leg.room
         if room is not None:
             room.leave(leg)

@@ -24,8 +24,8 @@ class Ears:
 
     frames: defaultdict[str, list[tuple[float, int, bytes]]] = field(default_factory=lambda: defaultdict(list))
 
-    def __call__(self, heard: Heard, now: float) -> None:
-        self.frames[heard.leg].append((now, heard.rate, heard.pcm))
+    def __call__(self, heard: Heard) -> None:
+        self.frames[heard.leg].append((heard.at, heard.rate, heard.pcm))
 
     def wave(self, leg: str, start: float, end: float) -> Wave:
         """Return what a leg heard between two moments at 16 kHz, 1.0 is full scale; nothing heard is silence."""

@@ -79,22 +79,25 @@ class Pause:
 class Heard:
     """20 ms of sound that the party at a leg heard.
 
-    ``source`` is what alone made it (talk, stream, beep, music, socket, or the kind of a leg), else mix.
+    ``source`` is what alone made it (talk, stream, beep, music, socket, or the kind of a leg), else mix; ``at`` is
+    when it began, in seconds from the platform's start, however late somebody is told of it.
     """
 
     pcm: bytes
     rate: int
     source: str
     leg: str = ""
+    at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """20 ms of sound that a socket was sent: what the others said; ``leg`` is the socket's."""
+    """20 ms of sound that a socket was sent: what the others said; ``leg`` is the socket's, ``at`` as in `Heard`."""
 
     pcm: bytes
     rate: int
     leg: str = ""
+    at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,9 @@ class Knobs:
     detail_generation: Literal["timeout", "carrier_timeout"] = "timeout"
     # 12: 2020 has no disconnected_by, sip_code, region_url, endpoint_type.
     payload_generation: Literal["2020", "2025"] = "2025"
+    # 3.6: what `disconnected_by` says of the legs that end because somebody hung up elsewhere in the call: nobody did
+    # at theirs, so by its definition the platform ended them.
+    other_legs_ended_by: Literal["platform", "user"] = "platform"
     # 13: has the first message of a socket an `event`?
     connected_form: Literal["new", "old"] = "new"
     # 14: does the timeOut of a record action alone hold up the next action?
@@ -60,7 +63,11 @@ class Knobs:
     # 7.11, 7.12: the set-up APIs.
     number_update: Literal["replace", "merge"] = "replace"
     numbers_empty: Literal["{}", "zero"] = "{}"
-    numbers_rps: int = 1
+    # Does `voiceCallbackType: app` link without `app_id`? The vendor's old CLI links so; in 2020 it failed with 500.
+    number_app_pair: Literal["link", "error"] = "link"
+    # No limit is documented, 1 was met. The vendor's CLIs ask twice for each thing that they do, without a pause:
+    # search, buy and link are 5 requests, and a script goes on with the next number.
+    numbers_rps: int = 10
     put_keys_omitted: Literal["keep", "regenerate"] = "keep"
     leg_persistence_default: Literal[2, 7] = 7
     # Limits of section 8: starts of calls out, other REST requests, seconds before a leg can be hung up.

@@ -91,7 +91,7 @@ class PartyLine:
             self._beep_at = now
         if level(pcm) > SPEECH_DBFS:
             self.loud_at = now
-        self.leg.call.emit(Heard(pcm, rate, source, self.leg.uuid))
+        self.leg.call.emit(Heard(pcm, rate, source, self.leg.uuid, now))
 
     def press(self, digit: str) -> None:
         self.leg.call.note("dtmf", digit, self.leg)
@@ -193,7 +193,7 @@ class SocketLine:
                 self._note(f"sent {message[:200]}")
             elif not self.dtx or any(message):
                 self._send(message)
-                self.leg.call.emit(Said(message, self.wire.fmt.rate, self.leg.uuid))
+                self.leg.call.emit(Said(message, self.wire.fmt.rate, self.leg.uuid, self.leg.call.now))
         self._outgoing += self.wire.take_heard()
 
     def _send(self, message: str | bytes) -> None:

@@ -70,6 +70,7 @@ def result_of(play: Play) -> Result:
 
 
 def heard_by(play: Play) -> list[tuple[str, Sound]]:
-    """Return whoever heard something, with what: those who called first, then those who were called."""
-    legs = [*play.came.legs, *(uuid for uuid in play.stage.legs if uuid not in play.came.legs)]
+    """Return which people heard something, with what: those who called first, then those who were called."""
+    people = [uuid for uuid, leg in play.stage.legs.items() if leg.kind != "websocket"]
+    legs = [*play.came.legs, *(uuid for uuid in people if uuid not in play.came.legs)]
     return [(uuid, play.sounds[uuid]) for uuid in legs if play.sounds[uuid].frames]

@@ -61,7 +61,7 @@ class Play:
         self.scenario = scenario
         self.stage = set_up(Stage, scenario, application, began, signing)
         self.came = Came(self.stage)
-        # What each leg heard.
+        # What each leg heard: a party, or the server at a socket.
         self.sounds: defaultdict[str, Sound] = defaultdict(Sound)
         self._placing_calls = True
         for each in scenario.calls:
@@ -71,9 +71,11 @@ class Play:
         match seen:
             case Note():
                 self.came.notes.append(seen)
-            case Heard(pcm, rate, source, leg):
-                self.came.ears(seen, self.stage.now)
-                self.sounds[leg].add(source, rate, pcm)
+            case Heard(pcm, rate, source, leg, at):
+                self.came.ears(seen)
+                self.sounds[leg].add(source, rate, pcm, at)
+            case Said(pcm, rate, leg, at):
+                self.sounds[leg].add("room", rate, pcm, at)
 
     @property
     def refusals(self) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from callflows.audio import pcm as samples_of
 from callflows.audio.files import read_prompt
-from callflows.audio.format import FRAMES_PER_SECOND, RATES, Format
+from callflows.audio.format import FRAME_SECONDS, FRAMES_PER_SECOND, RATES, Format
 from callflows.audio.framer import frames
 from callflows.audio.resample import resample
 from callflows.audio.tones import tone
@@ -98,11 +98,24 @@ class Sound:
     """What a caller heard, in order: runs of frames of one source (talk, stream, beep, socket) and rate."""
 
     runs: list[tuple[str, int, list[bytes]]] = field(default_factory=list)
+    # What was heard without a break at one rate, with the second in which it began.
+    pieces: list[tuple[float, int, list[bytes]]] = field(default_factory=list)
 
-    def add(self, source: str, rate: int, frame: bytes) -> None:
+    def add(self, source: str, rate: int, frame: bytes, at: float | None = None) -> None:
+        """Add 20 ms that began ``at`` that second; None: right after those before."""
         if not self.runs or self.runs[-1][:2] != (source, rate):
             self.runs.append((source, rate, []))
         self.runs[-1][2].append(frame)
+        end = self._end
+        begin = end if at is None else at
+        # Rooms tick each on their own grid: what is less than half a frame off goes on.
+        if not self.pieces or self.pieces[-1][1] != rate or abs(begin - end) >= FRAME_SECONDS / 2:
+            self.pieces.append((begin, rate, []))
+        self.pieces[-1][2].append(frame)
+
+    @property
+    def _end(self) -> float:
+        return self.pieces[-1][0] + len(self.pieces[-1][2]) * FRAME_SECONDS if self.pieces else 0.0
 
     def of(self, source: str) -> bytes:
         """Return all that came from one source, as it was played."""
@@ -116,10 +129,22 @@ class Sound:
     def seconds(self) -> float:
         return self.frames / FRAMES_PER_SECOND
 
-    def mixdown(self) -> tuple[bytes, int]:
-        """Return every sample that was played, in order, as mono L16 at the highest rate that occurred."""
+    def mixdown(self, start: float | None = None, end: float | None = None) -> tuple[bytes, int]:
+        """Return what was heard between two seconds as mono L16 at the highest rate that occurred.
+
+        It lies where it was heard, and what lies between is silence. None: from the first frame, to the last one.
+        """
         rate = max((rate for _, rate, _ in self.runs), default=PHONE.rate)
-        return b"".join(_at(b"".join(heard), own, rate) for _, own, heard in self.runs), rate
+        first = self.pieces[0][0] if self.pieces else 0.0
+        begin = first if start is None else start
+        whole = bytearray()
+        for at, own, heard in self.pieces:
+            place = 2 * round((at - begin) * rate)
+            whole += bytes(max(0, place - len(whole)))
+            # What was heard before the beginning is left out.
+            whole += _at(b"".join(heard), own, rate)[max(0, -place) :]
+        length = len(whole) if end is None else 2 * max(0, round((end - begin) * rate))
+        return bytes(whole[:length]).ljust(length, b"\0"), rate
 
 
 def _at(pcm: bytes, own: int, rate: int) -> bytes:

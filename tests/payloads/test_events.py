@@ -42,13 +42,13 @@ MEANING: dict[str, tuple[str, str, str, tuple[str, ...], str]] = {
     "busy": ("status", "completed", "busy", ("busy",), "Busy"),
     "cancelled": ("status", "completed", "cancelled", (), "Cancelled before it was answered"),
     "completed": ("status", "completed", "", (), "Ended after 39 s, 0.002925 EUR"),
-    "completed_2026": ("status", "completed", "", (), "Ended by the caller after 39 s, 0.002925 EUR"),
+    "completed_2026": ("status", "completed", "", (), "Ended after 39 s, 0.002925 EUR, disconnected_by: user"),
     "completed_by_platform_2026": (
         "status",
         "completed",
         "",
         (),
-        "Ended by Vonage, with nothing left to do, after 27 s, 0.002025 EUR",
+        "Ended after 27 s, 0.002025 EUR, disconnected_by: platform",
     ),
     "error_invalid_ncco": ("error", "", "", (), "Vonage: Syntax error in NCCO. Invalid value type or action."),
     "failed_cannot_route": (

@@ -163,8 +163,8 @@ def test_notice_is_told_with_the_beginning_of_its_payload(payload: object, text:
     [
         ({"reason": ""}, "Vonage: an error without a reason"),
         ({"status": "failure"}, "Payment failed"),
-        ({"status": "completed", "disconnected_by": "user", "direction": "outbound"}, "Ended by the called party"),
-        ({"status": "completed", "disconnected_by": "carrier", "duration": "0"}, "Ended by carrier after 0 s"),
+        ({"status": "completed", "disconnected_by": "user", "direction": "outbound"}, "Ended, disconnected_by: user"),
+        ({"status": "completed", "disconnected_by": "x", "duration": "0"}, "Ended after 0 s, disconnected_by: x"),
         ({"status": "completed", "duration": "7", "sip_code": 480, "price": "2"}, "Ended after 7 s, 2 EUR, SIP 480"),
         ({"status": "rejected", "detail": "no_such_detail"}, "Rejected: no_such_detail"),
         ({"status": "human"}, "Answered by a human"),

@@ -34,6 +34,7 @@ def test_the_default_of_every_question_is_the_contracts() -> None:
         "dtx": False,
         "detail_generation": "timeout",
         "payload_generation": "2025",
+        "other_legs_ended_by": "platform",
         "connected_form": "new",
         "record_timeout_blocks": False,
         "duplicate_rate": 0.0,
@@ -44,7 +45,8 @@ def test_the_default_of_every_question_is_the_contracts() -> None:
         "least_beep_timeout": 30,
         "number_update": "replace",
         "numbers_empty": "{}",
-        "numbers_rps": 1,
+        "number_app_pair": "link",
+        "numbers_rps": 10,
         "put_keys_omitted": "keep",
         "leg_persistence_default": 7,
     }

@@ -141,7 +141,8 @@ def test_forwarding_takes_precedence_over_the_application(world: World) -> None:
         ({"app_id": ""}, 420),
         ({"voiceCallbackType": "tel"}, 420),
         ({"voiceCallbackType": "fax", "voiceCallbackValue": "x"}, 420),
-        ({"voiceCallbackType": "app", "voiceCallbackValue": APPLICATION}, 500),
+        ({"voiceCallbackType": "app", "voiceCallbackValue": APPLICATION}, 200),
+        ({"voiceCallbackType": "app", "voiceCallbackValue": "nobody"}, 420),
         ({"app_id": APPLICATION, "voiceCallbackType": "app", "voiceCallbackValue": APPLICATION}, 200),
         ({"moHttpUrl": ""}, 200),
         ({"voice_callback_type": "ignored"}, 200),
@@ -153,7 +154,13 @@ def test_an_update_is_checked(world: World, form: dict[str, str], status: int) -
     assert post(world, "update", **{"msisdn": OURS, **form})[0] == status
 
 
-def test_a_second_request_in_a_second_is_refused(world: World) -> None:
+def test_the_deprecated_pair_alone_fails_by_a_knob() -> None:
+    pair = {"voiceCallbackType": "app", "voiceCallbackValue": APPLICATION}
+    assert post(World(number_app_pair="error"), "update", msisdn=OURS, **pair)[0] == 500
+
+
+def test_a_second_request_in_a_second_is_refused_by_a_knob() -> None:
+    world = World(numbers_rps=1)
     world.apart = 0.4
     replies = [world.manage("GET", "/account/numbers") for _ in range(4)]
     assert [each.status for each in replies] == [200, 429, 429, 200]

@@ -123,7 +123,7 @@ def test_what_is_refused_fails_a_scenario_that_does_not_expect_it() -> None:
 
 def test_events_come_in_their_order() -> None:
     assert failures({"event": "started"}, {"event": "answered"}, {"event": "completed"}) == []
-    (failure,) = failures({"event": "completed", "leg": 1}, {"event": "answered"})
+    (failure,) = failures({"event": "completed", "leg": "websocket"}, {"event": "answered"})
     assert "after those before; came nothing" in failure
 
 

@@ -31,6 +31,7 @@ from callflows.simulator.effects import (
     Open,
     Opened,
     Received,
+    Said,
     Send,
 )
 from callflows.simulator.knobs import Knobs
@@ -217,8 +218,10 @@ class World:
                         self._later(Opened(leg) if self.app else NotOpened(leg, "HTTP 403 instead of 101"))
                 case Send(leg, message):
                     self._serve(leg, message)
-                case Heard(pcm, rate, source, leg):
-                    self.sounds[leg].add(source, rate, pcm)
+                case Heard(pcm, rate, source, leg, at):
+                    self.sounds[leg].add(source, rate, pcm, at)
+                case Said(pcm, rate, leg, at):
+                    self.sounds[leg].add("room", rate, pcm, at)
                 case Close():
                     self.closes.append(effect)
                 case Note():

@@ -29,6 +29,7 @@ from callflows.simulator.party import Behaviour, Keys, Say, Step
 from callflows.simulator.performing import heard_by, perform, result_of
 from callflows.simulator.rehearsal import rehearse
 from callflows.simulator.result import Result
+from callflows.simulator.saving import kept
 from callflows.simulator.scenario import Incoming, Scenario, ScenarioError, knobs, load, said
 from callflows.simulator.scenario_play import Play
 from callflows.simulator.show import Screen
@@ -70,9 +71,7 @@ class Command(BaseCommand):
         add("--also", type=_also, action="append", default=[], metavar="NUMBER[@SECONDS]", help="another caller, then")
         add("--fault", type=_fault, action="append", default=[], metavar="NAME[@SECONDS]", help="see below")
         add("--seconds", type=float, help=f"when the caller hangs up (default: {SECONDS:g}, or the end of --audio)")
-        add(
-            "--save", type=Path, metavar="F", help="write what the caller heard to this WAV file, the others to F.2.wav"
-        )
+        add("--save", type=Path, metavar="F.wav", help="write what the caller heard to F.wav, others to F.WHO.wav")
         add("--answer-method", choices=["GET", "POST"], default="GET", help="how the answer webhook is asked")
         add("--answer-url", metavar="URL", help="another answer webhook: an address, or a path such as /ncco")
         add("--event-url", metavar="URL", help="another event webhook; beside --answer-url there is none without it")
@@ -90,10 +89,11 @@ class Command(BaseCommand):
         for hint in scenario.hints:
             self.stderr.write(hint)
         play, result = self._played(scenario, options)
-        if options["save"] and play:
-            _save(options["save"], [sound for _, sound in heard_by(play)])
+        files = _save(options["save"], play) if options["save"] and play else {}
+        if files and not options["json"]:
+            self.stdout.write(f"Saved {', '.join(files.values())}.")
         if options["json"]:
-            self.stdout.write(json.dumps(_as_json(result, play)))
+            self.stdout.write(json.dumps({**_as_json(result, play), "saved": files}))
             if not result.ok:
                 sys.exit(1)
         elif not result.ok:
@@ -177,12 +177,14 @@ def _as_json(result: Result, play: Play | None) -> dict[str, Any]:
     }
 
 
-def _save(path: Path, sounds: list[Sound]) -> None:
-    """Write what the first one heard to a file, and the others' to numbered ones beside it: F.wav, F.2.wav, ..."""
-    for place, sound in enumerate(sounds, 1):
-        target = path if place == 1 else path.with_name(f"{path.stem}.{place}{path.suffix}")
-        pcm, rate = sound.mixdown()
-        target.write_bytes(wav_bytes(pcm, rate))
+def _save(path: Path, play: Play) -> dict[str, str]:
+    """Write what the first caller heard to F.wav, what others did beside it; return the files by leg."""
+    files = {}
+    for each in kept(play):
+        target = path.with_name(f"{path.stem}.{each.name}{path.suffix}") if each.name else path
+        target.write_bytes(wav_bytes(each.pcm, each.rate))
+        files[each.leg] = str(target)
+    return files
 
 
 def _chosen(options: dict[str, Any]) -> Scenario:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from callflows.simulator.rest.applications import Applications, Pair
 from callflows.simulator.rest.calls import Calls
 from callflows.simulator.rest.keys import new_pair
+from callflows.simulator.rest.lookups import balance, insight
 from callflows.simulator.rest.messages import Reply, Request
 from callflows.simulator.rest.numbers import Numbers
 from callflows.simulator.rest.ports import Platform
@@ -28,6 +29,7 @@ class Api:
         new_pair: Callable[[], Pair] = new_pair,
     ) -> None:
         knobs = platform.knobs
+        self._account, self._new_id = platform.account, new_id
         self._calls = Calls(platform, knobs)
         self._applications = Applications(platform.account, knobs, new_id, new_pair)
         self._numbers = Numbers(platform.account, knobs)
@@ -39,6 +41,10 @@ class Api:
                 return self._calls.answer(request, now)
             case ("v2", "applications", *_):
                 return self._applications.answer(request)
+            case ("account", "get-balance"):
+                return balance(request, self._account)
+            case ("ni", "basic", "json"):
+                return insight(request, self._account, self._new_id())
             case ("account" | "number", *_):
                 return self._numbers.answer(request, now)
         return self._refusals.status(404)

@@ -48,6 +48,10 @@ class Request:
         except ValueError:
             return {}
 
+    def members(self) -> dict[str, str]:
+        """Return the parameters of the query and of the form; the form's count where both have one."""
+        return {**self.query, **self.form()}
+
 
 def _refuse(name: str) -> Any:
     raise ValueError(f"{name} is no JSON")

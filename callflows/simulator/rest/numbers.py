@@ -56,7 +56,7 @@ class Numbers:
             case "POST", ("number", "cancel"):
                 return self._cancel(*_named(request))
             case "POST", ("number", "update"):
-                return self._update(*_named(request), request.form())
+                return self._update(*_named(request), request.members())
             case _, ("account", "numbers") | ("number", "search" | "buy" | "cancel" | "update"):
                 return of_numbers(405, "method not allowed")
         return of_numbers(404, "not found")
@@ -72,6 +72,8 @@ class Numbers:
         return self._page(found, query, owned=True)
 
     def _search(self, query: Mapping[str, str]) -> Reply:
+        # A parameter without a value, as the old CLI sends, is none.
+        query = {name: value for name, value in query.items() if value}
         if not query.get("country"):
             return missing("country")
         if query.get("features", "VOICE") not in FEATURES or query.get("type", TYPES[0]) not in TYPES:
@@ -113,11 +115,13 @@ class Numbers:
             return of_numbers(420, _FAILED)
         if bool(kind) != bool(goal) or kind not in ("", "app", "sip", "tel", "vxml"):
             return of_numbers(420, _FAILED)
+        # The deprecated pair links as app_id does, and says the same again beside it.
+        if kind == "app" and not application:
+            if self.knobs.number_app_pair == "error":
+                return of_numbers(500, "internal error")
+            application = goal
         if application and self.account.find(application) is None:
             return of_numbers(420, _FAILED)
-        # The deprecated pair alone made the API fail, in 2020; beside app_id it says the same again.
-        if kind == "app" and not application:
-            return of_numbers(500, "internal error")
         forward = None if kind in ("", "app") else (kind, goal)
         other = {name: form[name] for name in _KEPT if form.get(name)}
         merge = self.knobs.number_update == "merge"
@@ -138,8 +142,8 @@ _SUCCESS = as_json(200, {"error-code": "200", "error-code-label": "success"}, NU
 
 
 def _named(request: Request) -> tuple[str, str]:
-    """Return country and number of a form. What is no form, such as JSON, has no members."""
-    form = request.form()
+    """Return country and number of a query or a form. What is no form, such as JSON, has no members."""
+    form = request.members()
     for name in ("country", "msisdn"):
         if not form.get(name):
             raise Refused(missing(name))
@@ -147,7 +151,8 @@ def _named(request: Request) -> tuple[str, str]:
 
 
 def _fits(number: Number, query: Mapping[str, str]) -> bool:
-    pattern, how = query.get("pattern", ""), query.get("search_pattern", "0")
+    # The old CLI means its stars for people, but sends them along, and finds numbers.
+    pattern, how = query.get("pattern", "").strip("*"), query.get("search_pattern", "0")
     fits = {"1": pattern in number.msisdn, "2": number.msisdn.endswith(pattern)}
     return fits.get(how, number.msisdn.startswith(pattern)) and query.get("country", number.country) == number.country
 

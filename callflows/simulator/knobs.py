@@ -60,6 +60,8 @@ class Knobs:
     ws_ringing: bool = True
     # 21: the form of a REST error: {"type", "error_title"}, or RFC 7807.
     error_form: Literal["error_title", "title"] = "error_title"
+    # 11.5: is a slash at the end of a path of the API kept, which leads nowhere, or dropped, as before July 2026?
+    trailing_slash: Literal["kept", "dropped"] = "kept"
     # 7.11, 7.12: the set-up APIs.
     number_update: Literal["replace", "merge"] = "replace"
     numbers_empty: Literal["{}", "zero"] = "{}"

@@ -139,7 +139,7 @@ async def _limit(leg: Leg, moment: float) -> None:
 
 async def rest_stream(leg: Leg, options: Body) -> None:
     """Play a file to one leg."""
-    clip = await fetch_clip(leg.call, options["stream_url"][0], "stream")
+    clip = await fetch_clip(leg.call, options["stream_url"][0], "stream", narrow=True)
     if clip is not None:
         _play(leg, "rest stream", clip, options)
 

@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import soundfile
 from numpy.typing import NDArray
 
 from callflows.audio import pcm as samples_of
 from callflows.audio.files import read_prompt
-from callflows.audio.format import FRAME_SECONDS, FRAMES_PER_SECOND, RATES, Format
+from callflows.audio.format import FRAME_SECONDS, FRAMES_PER_SECOND, RATES, AudioError, Format
 from callflows.audio.framer import frames
 from callflows.audio.resample import resample
 from callflows.audio.tones import tone
@@ -23,6 +24,23 @@ from callflows.audio.tones import tone
 CHARACTERS_PER_SECOND = 15
 PHONE = Format(8000)
 LONGEST_SECONDS = 3600.0
+
+
+def refuse_other_streams(data: bytes) -> None:
+    """Raise AudioError for a file that the stream of the REST API does not take (contract 11.4)."""
+    try:
+        found = soundfile.info(io.BytesIO(data))
+    except soundfile.LibsndfileError:
+        raise AudioError("expected a WAV or an MP3 file") from None
+    if found.format == "MP3":
+        return
+    if found.format not in ("WAV", "WAVEX"):
+        raise AudioError(f"expected a WAV or an MP3 file, got {found.format}")
+    if (found.subtype, found.channels) != ("PCM_16", 1) or found.samplerate not in (8000, 16000):
+        raise AudioError(
+            "expected a WAV of 16 bits and one channel at 8 or 16 kHz, got "
+            f"{found.subtype}, {found.channels} channels at {found.samplerate:,} Hz"
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from callflows.simulator.effects import Fetched
 from callflows.simulator.mixing import Clip
 from callflows.simulator.options import flag, number
 from callflows.simulator.scripts import Wait
-from callflows.simulator.sound import speaking_seconds
+from callflows.simulator.sound import refuse_other_streams, speaking_seconds
 
 if TYPE_CHECKING:
     from callflows.simulator.call import Call
@@ -38,14 +38,20 @@ async def stream(call: Call, action: Action) -> None:
         await _sound(call, action, clip, "stream")
 
 
-async def fetch_clip(call: Call, url: str, what: str) -> Clip | None:
-    """Fetch a sound file; one that cannot be fetched or read is a refusal."""
+async def fetch_clip(call: Call, url: str, what: str, narrow: bool = False) -> Clip | None:
+    """Fetch a sound file; one that cannot be fetched or read is a refusal.
+
+    ``narrow``: take only what the stream of the REST API takes, a WAV of 16 bits and one channel at 8 or 16 kHz, or MP3
+    (contract 11.4).
+    """
     result = await call.courier.get(url)
     if not isinstance(result, Fetched) or result.status != 200:
         why = f"HTTP {result.status}" if isinstance(result, Fetched) else result.text
         call.refuse(f"{what}: cannot fetch {url}: {why}")
         return None
     try:
+        if narrow:
+            refuse_other_streams(result.body)
         return Clip.read(result.body)
     except AudioError as error:
         call.refuse(f"{what}: {url}: {error}")

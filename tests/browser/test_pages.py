@@ -20,7 +20,12 @@ Scheme = Literal["dark", "light"]
 def addresses(page: Page, site: str) -> list[str]:
     """Return all kinds of pages: lists, empty forms, and for each model the first thing on its list."""
     lists = [f"{site}/admin/callflows/{name}/" for name in MODELS]
-    found = [f"{site}/admin/", f"{site}/admin/second-factor/", *lists, *(f"{site}/admin/callflows/{name}/add/" for name in EDITED)]
+    found = [
+        f"{site}/admin/",
+        f"{site}/admin/second-factor/",
+        *lists,
+        *(f"{site}/admin/callflows/{name}/add/" for name in EDITED),
+    ]
     for address in lists:
         page.goto(address)
         first = page.locator("#result_list tbody a").first

@@ -46,6 +46,7 @@ def test_the_default_of_every_question_is_the_contracts() -> None:
         "number_update": "replace",
         "numbers_empty": "{}",
         "number_app_pair": "link",
+        "trailing_slash": "kept",
         "numbers_rps": 10,
         "put_keys_omitted": "keep",
         "leg_persistence_default": 7,

@@ -19,6 +19,13 @@ DEFAULTS = {"length_timer": 7200, "ringing_timer": 60}
 # Read
 
 
+def test_slash_at_the_end_leads_nowhere_unless_the_knob_drops_it() -> None:
+    """Contract 11.5."""
+    for path in ("/v1/calls/", f"{CALL}/", "/v2/applications/"):
+        assert World().ask("GET", path).status == 404
+    assert World(trailing_slash="dropped").ask("GET", "/v1/calls/").status == 200
+
+
 def test_a_live_call_shows_no_cost(live: World) -> None:
     assert live.ask("GET", CALL).json() == payload("get_call_200_in_progress")
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
 
 from callflows.audio.files import wav_bytes
 from callflows.simulator.effects import Pressed, Spoke
@@ -104,6 +107,32 @@ def test_a_level_makes_a_stream_softer() -> None:
     world.go()
     loud = voice(MUSIC).level(0, 1)
     assert level(world.sound.of("rest stream")) == pytest.approx(loud - 6.0, abs=0.2)
+
+
+@pytest.mark.parametrize(
+    ("made", "why"),
+    [
+        ({"samplerate": 8000}, ""),
+        ({"samplerate": 16000}, ""),
+        ({"samplerate": 24000}, "one channel at 8 or 16 kHz, got PCM_16, 1 channels at 24,000 Hz"),
+        ({"samplerate": 16000, "subtype": "ULAW"}, "16 bits and one channel"),
+        ({"samplerate": 16000, "channels": 2}, "got PCM_16, 2 channels"),
+        ({"samplerate": 44100, "format": "MP3"}, ""),
+        ({"samplerate": 16000, "format": "FLAC"}, "expected a WAV or an MP3 file, got FLAC"),
+    ],
+)
+def test_stream_of_rest_takes_fewer_files_than_an_action(made: dict[str, Any], why: str) -> None:
+    """Contract 11.4."""
+    file, sound = io.BytesIO(), voice(MUSIC, 1.0).pcm[16000]
+    samples = np.frombuffer(sound, np.int16)
+    how = {"format": "WAV", **made}
+    soundfile.write(file, np.stack([samples] * how.pop("channels", 1), 1), **how)
+    world = World(LONG, files={URL: file.getvalue()})
+    call = world.call_in(Behaviour(seconds=5.0))
+    world.at(1.0, lambda: world.platform.stream(call.leg.uuid, {"stream_url": [URL]}))
+    world.go()
+    assert bool(world.sound.of("rest stream")) == (not why)
+    assert [why in each for each in world.platform.refusals] == [True] * bool(why)
 
 
 def test_rest_speaks_and_stops() -> None:

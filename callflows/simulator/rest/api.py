@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 
 from callflows.simulator.rest.applications import Applications, Pair
 from callflows.simulator.rest.calls import Calls
@@ -29,6 +30,7 @@ class Api:
         new_pair: Callable[[], Pair] = new_pair,
     ) -> None:
         knobs = platform.knobs
+        self._keeps_slash = knobs.trailing_slash == "kept"
         self._account, self._new_id = platform.account, new_id
         self._calls = Calls(platform, knobs)
         self._applications = Applications(platform.account, knobs, new_id, new_pair)
@@ -36,6 +38,10 @@ class Api:
         self._refusals = Voice(knobs.error_form)
 
     def answer(self, request: Request, now: float) -> Reply:
+        if request.path[-1:] == ("",):
+            if self._keeps_slash:
+                return self._refusals.status(404)
+            request = replace(request, path=request.path[:-1])
         match request.path:
             case ("v1", "calls" | "files", *_):
                 return self._calls.answer(request, now)

@@ -7,8 +7,16 @@ import stat
 from pathlib import Path
 from typing import Any
 
+import django_stubs_ext
 from django.apps import AppConfig
+from django.conf import settings
 from django.db.backends.signals import connection_created
+
+from callflows import defaults
+
+# Before models and pages are imported: lets `ModelAdmin[Call]` and the like run as well as type-check.
+django_stubs_ext.monkeypatch()
+defaults.fill(settings)
 
 
 class CallflowsConfig(AppConfig):

@@ -29,6 +29,7 @@ class CallflowsConfig(AppConfig):
         from callflows import (
             checks,  # noqa: F401  (registers the system checks once the settings are read)
             endings,  # noqa: F401  (registers how the journal's records of lines are stored)
+            project_checks,  # noqa: F401  (registers what a project needs)
         )
         from callflows.control import fetching, outgoing, rooms  # noqa: F401  (registers their kinds of jobs)
         from callflows.webhooks import journalled  # noqa: F401  (and those of webhooks)

@@ -14,7 +14,7 @@ from django.db.backends.signals import connection_created
 
 from callflows import defaults
 
-# Before models and pages are imported: lets `ModelAdmin[Call]` and the like run as well as type-check.
+# Before models and pages are imported: lets `ModelAdmin[Call]` run as well as type-check.
 django_stubs_ext.monkeypatch()
 defaults.fill(settings)
 

@@ -1,4 +1,4 @@
-"""Knows what our settings are in a project that does not name them; docs/deploy.md says what they mean."""
+"""Knows what our settings are where a project does not name them; docs/deploy.md explains them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from django.core.exceptions import ImproperlyConfigured
 
 from callflows.serving.proxies import Proxies
 
-# What a caller hears when we cannot serve the flow: someone is on the phone, so there is always an answer.
+# What a caller hears when we cannot serve the flow: someone is on the phone, and is answered.
 SAFE_NCCO: list[dict[str, Any]] = [
-    {"action": "talk", "text": "Sorry, this line is not available at the moment. Please call again later."},
+    {
+        "action": "talk",
+        "text": "Sorry, this line is not available at the moment. Please call again later.",
+    },
 ]
 # Where a proxy may stand, unless somebody says it.
 PROXIES = ("127.0.0.0/8", "::1")
@@ -45,7 +48,10 @@ DEFAULTS: dict[str, Any] = {
 
 
 def fill(settings: Any) -> None:
-    """Give every setting of ours that a project does not have; PROXIES may be a list of addresses and networks."""
+    """Give every setting of ours that a project does not have.
+
+    PROXIES may be a list of addresses and networks. Raises ImproperlyConfigured when it has others.
+    """
     for name, value in DEFAULTS.items():
         _give(settings, name, value)
     _give(settings, "BASE_DIR", Path.cwd())

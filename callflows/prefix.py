@@ -11,9 +11,9 @@ _ANSWER = "/webhooks/answer"
 
 
 def prefix() -> str:
-    """Return the path before ``/webhooks/``: "" at the root, "/voice" where `callflows.urls` is included below voice/.
+    """Return the path before ``/webhooks/``: "" at the root, "/voice" for `callflows.urls` below voice/.
 
-    The path of FORCE_SCRIPT_NAME stands before it. Raises NoReverseMatch where our URLs are not included.
+    FORCE_SCRIPT_NAME stands before it. Raises NoReverseMatch where our URLs are not included.
     """
     return (settings.FORCE_SCRIPT_NAME or "").rstrip("/") + local_prefix()
 

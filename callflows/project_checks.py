@@ -1,4 +1,4 @@
-"""Knows what a project must have for calls to work in it: `manage.py check` names each thing that it lacks."""
+"""Knows what a project must have for calls to work: `manage.py check` names what it lacks."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ def apps_are_there(**kwargs: Any) -> list[CheckMessage]:
     found: list[CheckMessage] = []
     if not apps.is_installed("django.contrib.admin"):
         hint = "Add django.contrib.admin, and what it needs, to INSTALLED_APPS."
-        found.append(Error("Without Django's admin nobody can configure calls.", hint=hint, id="callflows.E010"))
+        text = "Without Django's admin nobody can configure calls."
+        found.append(Error(text, hint=hint, id="callflows.E010"))
     if (owner := str(get_commands().get("runserver"))) not in ("callflows", "daphne"):
         text = f"`manage.py runserver` is that of {owner}, which answers audio sockets with 404."
         found.append(Warning(text, hint=FIRST, id="callflows.W010"))
@@ -47,12 +48,14 @@ def templates_are_found(**kwargs: Any) -> list[CheckMessage]:
         get_template("admin/callflows/call/page.html")
     except (TemplateDoesNotExist, ImproperlyConfigured) as error:
         hint = 'Set "APP_DIRS": True in TEMPLATES.'
-        found.append(Error(f"The templates of callflows are not found ({error}).", hint=hint, id="callflows.E011"))
+        text = f"The templates of callflows are not found ({error})."
+        found.append(Error(text, hint=hint, id="callflows.E011"))
     engines: list[dict[str, Any]] = settings.TEMPLATES
-    used = {name for each in engines for name in each.get("OPTIONS", {}).get("context_processors", ())}
+    options = [each.get("OPTIONS", {}) for each in engines]
+    used = {name for each in options for name in each.get("context_processors", ())}
     if BANNER not in used:
         text = "No page can show that webhooks are refused, which loses calls without a trace."
-        hint = f"Add {BANNER} to the context processors in TEMPLATES, and show admin/callflows/banner.html."
+        hint = f"Add {BANNER} to TEMPLATES' context processors, and show admin/callflows/banner.html."
         found.append(Warning(text, hint=hint, id="callflows.W011"))
     return found
 
@@ -61,7 +64,7 @@ def templates_are_found(**kwargs: Any) -> list[CheckMessage]:
 def urls_are_included(**kwargs: Any) -> list[CheckMessage]:
     found: list[CheckMessage] = []
     if not _has_urls():
-        text = "The addresses that Vonage is told lead nowhere: callflows.urls is not included in ROOT_URLCONF."
+        text = "Vonage is told addresses that lead nowhere: ROOT_URLCONF does not include callflows.urls."
         hint = 'Add path("voice/", include("callflows.urls")) to urlpatterns, with any path.'
         found.append(Error(text, hint=hint, id="callflows.E012"))
     try:
@@ -87,13 +90,15 @@ def sockets_lead_to_us(**kwargs: Any) -> list[CheckMessage]:
     try:
         application = get_default_application()
     except Exception as error:
-        text = f"ASGI_APPLICATION: {settings.ASGI_APPLICATION} cannot be imported ({type(error).__name__}: {error})."
+        reason = f"{type(error).__name__}: {error}"
+        text = f"ASGI_APPLICATION: {settings.ASGI_APPLICATION} cannot be imported ({reason})."
         return [Error(text, hint=WRAP, id="callflows.E015")]
     found: list[CheckMessage] = []
     if not leads_to(application, lambda part: part is audio):
-        text = f"ASGI_APPLICATION: {settings.ASGI_APPLICATION} does not lead audio sockets to callflows."
+        text = f"ASGI_APPLICATION: {settings.ASGI_APPLICATION} leads no audio socket to callflows."
         found.append(Error(text, hint=WRAP, id="callflows.E016"))
-    if COUNTING not in settings.MIDDLEWARE and not leads_to(application, lambda part: isinstance(part, WebhookHandler)):
+    counted = COUNTING in settings.MIDDLEWARE
+    if not counted and not leads_to(application, lambda part: isinstance(part, WebhookHandler)):
         text = "A webhook for a host that is not in ALLOWED_HOSTS loses its call without a trace."
         hint = f"{WRAP} Or put {COUNTING} first in MIDDLEWARE."
         found.append(Warning(text, hint=hint, id="callflows.W012"))
@@ -110,19 +115,21 @@ def _wrong_settings() -> Iterator[tuple[str, str, str]]:
     if "default" not in getattr(settings, "CHANNEL_LAYERS", {}):
         layer = '{"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}'
         text = "CHANNEL_LAYERS has no default: commands do not reach live calls."
-        yield "E017", text, f"Set it to {layer} for one process, or to one of channels_redis for several."
+        yield "E017", text, f"Set it to {layer}, or for several processes to one of channels_redis."
     if not settings.MEDIA_ROOT:
-        text = "MEDIA_ROOT is not set: recordings would go to whatever folder the server is started in."
-        yield "E018", text, "Set MEDIA_ROOT to a folder that no web server hands out: calls are private."
+        text = "MEDIA_ROOT is not set: recordings would go to the folder that a server is started in."
+        yield "E018", text, "Set it to a folder that no web server hands out: calls are private."
     url = urlsplit(settings.PUBLIC_URL)
-    if settings.PUBLIC_URL and (url.scheme not in ("https", "http") or not url.hostname or url.path or url.query):
+    is_origin = url.scheme in ("https", "http") and url.hostname and not (url.path or url.query)
+    if settings.PUBLIC_URL and not is_origin:
         text = f"PUBLIC_URL is {settings.PUBLIC_URL!r}, expected https://host without a path."
         yield "E019", text, "The path of callflows.urls is found in ROOT_URLCONF."
     if not _are_secrets(settings.SIGNATURE_SECRETS):
         text = "SIGNATURE_SECRETS: expected lists of secrets by API key."
         yield "E020", text, 'Set it to {"api_key": ["secret"]}.'
     if not settings.USE_TZ:
-        yield "E021", "USE_TZ is False, and moments of calls have a time zone.", "Set USE_TZ to True."
+        text = "USE_TZ is False, and moments of calls have a time zone."
+        yield "E021", text, "Set USE_TZ to True."
 
 
 @register(Tags.database)
@@ -147,7 +154,6 @@ def _has_urls() -> bool:
 
 
 def _are_secrets(found: Any) -> bool:
-    return isinstance(found, dict) and all(
-        isinstance(each, list | tuple) and all(isinstance(secret, str) and secret for secret in each)
-        for each in found.values()
-    )
+    if not isinstance(found, dict) or not all(isinstance(each, list | tuple) for each in found.values()):
+        return False
+    return all(isinstance(secret, str) and secret for each in found.values() for secret in each)

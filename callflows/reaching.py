@@ -1,4 +1,4 @@
-"""Knows whether a project's ASGI application leads to something of ours, through whatever others put around it."""
+"""Knows whether a project's ASGI application leads to something of ours, whatever is around it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ _PLAIN = (str, bytes, int, float, type, types.ModuleType, type(None))
 
 
 def leads_to(application: Any, wanted: Callable[[Any], bool]) -> bool:
-    """Return whether a part of the application is wanted: routers, middleware, and what functions close over."""
+    """Return whether any part is wanted: of routers, of middleware, of what functions close over."""
     seen, waiting = {id(application)}, [application]
     while waiting and len(seen) < MOST:
         each = waiting.pop()
         if wanted(each):
             return True
-        new = [part for part in _parts(each) if not isinstance(part, _PLAIN) and id(part) not in seen]
+        parts = (part for part in _parts(each) if not isinstance(part, _PLAIN))
+        new = [part for part in parts if id(part) not in seen]
         seen.update(map(id, new))
         waiting += new
     return False

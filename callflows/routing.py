@@ -1,4 +1,4 @@
-"""Knows which WebSocket address leads to which consumer, and what a project's ASGI application is made of."""
+"""Knows which WebSocket address leads to which consumer, and makes a project's ASGI application."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ async def refuse(scope: Any, receive: Any, send: Any) -> Any:
 
 
 def _below() -> str:
-    """Return what stands before `socket/`; a server that knows of FORCE_SCRIPT_NAME has cut that off."""
-    whole, local = (re.escape(each.lstrip("/") + "/") if each else "" for each in (prefix(), local_prefix()))
+    """Return what stands before `socket/`; a server may have cut FORCE_SCRIPT_NAME off."""
+    both = (prefix(), local_prefix())
+    whole, local = (re.escape(each.lstrip("/") + "/") if each else "" for each in both)
     return f"(?:{whole}|{local})"
 
 
@@ -36,5 +37,5 @@ websockets = URLRouter(routes)
 
 
 def with_calls(pages: Application) -> ProtocolTypeRouter:
-    """Return a project's ASGI application: its pages, our webhooks by the short way, and the sockets of calls."""
+    """Return an ASGI application: a project's pages, our webhooks by the short way, our sockets."""
     return ProtocolTypeRouter({"http": with_short_way(pages), "websocket": websockets})

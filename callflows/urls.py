@@ -1,4 +1,4 @@
-"""Knows our addresses, for `path("", include("callflows.urls"))` or below any other path of a project."""
+"""Knows our addresses: `path("voice/", include("callflows.urls"))`, with any path of a project."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def key_of(webhook: str, ref: StepRef | None, raw: Mapping[str, Any]) -> str:
 
 
 def base_url(request: HttpRequest) -> str:
-    """Return the address below which Vonage reaches us: at PUBLIC_URL, or at the host that it just used."""
+    """Return the address below which Vonage reaches us, at PUBLIC_URL or the host it just used."""
     return (settings.PUBLIC_URL or f"{request.scheme}://{request.get_host()}") + prefix()
 
 

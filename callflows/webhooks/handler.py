@@ -1,4 +1,4 @@
-"""Knows the short way of webhooks, without what only pages need; and that one for another host is a lost call."""
+"""Knows the short way of webhooks, without what only pages need; for another host, a lost call."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Knows Django's `runserver` with the sockets of calls, for developing. Daphne is imported when it runs, not before."""
+"""Knows Django's `runserver` with the sockets of calls; daphne is imported only when it runs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from callflows.payloads.tokens import without_tokens
 
 
 class Command(RunServer):  # type: ignore[misc]  # daphne has no types
-    help = "Serve pages, webhooks and audio sockets while you develop; `manage.py serve` is the server for callers."
+    help = "Serve pages, webhooks and sockets while you develop; `manage.py serve` is for callers."
 
     default_port = str(settings.PORT)
 
@@ -21,5 +21,5 @@ class Command(RunServer):  # type: ignore[misc]  # daphne has no types
         super().inner_run(*args, **options)
 
     def log_action(self, protocol: str, action: str, details: dict[str, Any]) -> None:
-        """A token would let its reader in: it is cut out here too, in a project whose logs keep all."""
+        """Cut tokens out, in projects whose logs do not: one would let its reader in."""
         super().log_action(protocol, action, {**details, "path": without_tokens(details["path"])})

@@ -7,8 +7,16 @@ import stat
 from pathlib import Path
 from typing import Any
 
+import django_stubs_ext
 from django.apps import AppConfig
+from django.conf import settings
 from django.db.backends.signals import connection_created
+
+from callflows import defaults
+
+# Before models and pages are imported: lets `ModelAdmin[Call]` run as well as type-check.
+django_stubs_ext.monkeypatch()
+defaults.fill(settings)
 
 
 class CallflowsConfig(AppConfig):
@@ -21,6 +29,7 @@ class CallflowsConfig(AppConfig):
         from callflows import (
             checks,  # noqa: F401  (registers the system checks once the settings are read)
             endings,  # noqa: F401  (registers how the journal's records of lines are stored)
+            project_checks,  # noqa: F401  (registers what a project needs)
         )
         from callflows.control import fetching, outgoing, rooms  # noqa: F401  (registers their kinds of jobs)
         from callflows.webhooks import journalled  # noqa: F401  (and those of webhooks)

@@ -56,3 +56,21 @@ def secrets_are_long(**kwargs: Any) -> list[CheckMessage]:
         )
         for key in short
     ]
+
+
+@register(Tags.security, deploy=True)
+def recordings_are_private(**kwargs: Any) -> list[CheckMessage]:
+    """Django lets everybody on the machine read what it stores, unless told otherwise."""
+    modes = {
+        "FILE_UPLOAD_PERMISSIONS": settings.FILE_UPLOAD_PERMISSIONS,
+        "FILE_UPLOAD_DIRECTORY_PERMISSIONS": settings.FILE_UPLOAD_DIRECTORY_PERMISSIONS,
+    }
+    return [
+        Warning(
+            f"{name} lets others on this machine read recordings.",
+            hint=f"Set it to {0o700 if 'DIRECTORY' in name else 0o600:#o}.",
+            id="callflows.W004",
+        )
+        for name, mode in modes.items()
+        if mode is None or mode & 0o077
+    ]

@@ -15,6 +15,7 @@ from types import TracebackType
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
+from django.urls import reverse
 
 # A service manager, a closed terminal and Ctrl-C all end us in the same way.
 ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
@@ -61,7 +62,7 @@ class Processes:
     def wait_until_alive(self) -> None:
         """Wait until the server answers. Raises ChildEnded, also when it takes longer than 20 s."""
         deadline = time.monotonic() + START_SECONDS
-        while not answers(f"http://127.0.0.1:{self.port}/healthz"):
+        while not answers(f"http://127.0.0.1:{self.port}{reverse('callflows:healthz')}"):
             self.check()
             if time.monotonic() > deadline:
                 raise ChildEnded(f"`manage.py serve` did not answer /healthz within {START_SECONDS} s")

@@ -11,10 +11,6 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 # First: what is imported next needs Django to be set up.
 pages = get_asgi_application()
 
-from channels.routing import ProtocolTypeRouter  # noqa: E402
+from callflows.routing import with_calls  # noqa: E402
 
-from callflows.routing import websockets  # noqa: E402
-from project.handler import with_short_way  # noqa: E402
-
-http = with_short_way(pages)
-application = ProtocolTypeRouter({"http": http, "websocket": websockets})
+application = with_calls(pages)

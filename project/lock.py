@@ -7,7 +7,17 @@ import sys
 
 from project.bootstrap import ROOT
 
-OPTIONS = ["--universal", "--generate-hashes", "--python-version", "3.11", "--no-header", "--upgrade", "--quiet"]
+OPTIONS = [
+    "--group",
+    "site",
+    "--universal",
+    "--generate-hashes",
+    "--python-version",
+    "3.11",
+    "--no-header",
+    "--upgrade",
+    "--quiet",
+]
 
 
 def main() -> None:

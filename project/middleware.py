@@ -1,19 +1,14 @@
-"""Knows how static files are sent under ASGI, that a webhook for another host is a lost call, who asks, and how long
-an operator stays signed in.
-"""
+"""Knows how static files are sent under ASGI, who asks, and how long an operator stays signed in."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
-from asgiref.sync import iscoroutinefunction
 from django.conf import settings
-from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse
-from django.utils.decorators import sync_and_async_middleware
 from whitenoise.middleware import WhiteNoiseMiddleware
 
 from callflows.serving.proxies import Proxies
@@ -36,28 +31,6 @@ class StaticFiles(WhiteNoiseMiddleware):  # type: ignore[misc]  # whitenoise has
         return response
 
 
-@sync_and_async_middleware
-def count_refused_hosts(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
-    """Count the webhooks that Django refuses for their host: each is a call that nobody answers, and leaves no trace.
-
-    First of all: the error comes out of whatever asks for the host first.
-    """
-    if not iscoroutinefunction(get_response):
-
-        def blocking(request: HttpRequest) -> Any:
-            _check_host(request)
-            return get_response(request)
-
-        return blocking
-
-    async def waiting(request: HttpRequest) -> Any:
-        _check_host(request)
-        response: Awaitable[Any] = get_response(request)
-        return await response
-
-    return waiting
-
-
 def origin_of(request: HttpRequest) -> str:
     """Return the address that a request comes from: a proxy of ours tells whom it was asked by."""
     proxies: Proxies = settings.PROXIES
@@ -75,16 +48,3 @@ def keep_session(get_response: Callable[[HttpRequest], HttpResponse]) -> Callabl
         return get_response(request)
 
     return moved_on
-
-
-def _check_host(request: HttpRequest) -> None:
-    if request.path_info.startswith("/webhooks/"):
-        try:
-            request.get_host()
-        except DisallowedHost:
-            # Not before Django is set up: the settings name this module.
-            from callflows.refusing import TALLY
-
-            host = request.META.get("HTTP_HOST", "")[:80]
-            TALLY.count_in_background("host", f"a request came for host {host!r}: expected the one of PUBLIC_URL")
-            raise

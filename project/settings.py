@@ -10,14 +10,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import dj_database_url
-import django_stubs_ext
 from django.core.exceptions import ImproperlyConfigured
 
+from callflows import defaults
 from callflows.serving.proxies import Proxies
 from project.environment import BASE_DIR, names, read_environment
-
-# Lets `ModelAdmin[Call]` and the like run as well as type-check.
-django_stubs_ext.monkeypatch()
 
 
 def secret_key_of(folder: Path) -> str:
@@ -68,10 +65,7 @@ for _pair in filter(None, map(str.strip, ENV.SIGNATURE_SECRETS.split(","))):
 VONAGE_API_KEY, VONAGE_API_SECRET = ENV.VONAGE_API_KEY, ENV.VONAGE_API_SECRET
 VONAGE_API_URL, VONAGE_REST_URL = ENV.VONAGE_API_URL, ENV.VONAGE_REST_URL
 TRUSTED_ORIGINS = [each.strip().rstrip("/") for each in ENV.TRUSTED_ORIGINS.split(",") if each.strip()]
-# What a caller hears when we cannot serve the flow: someone is on the phone, so there is always an answer.
-SAFE_NCCO = [
-    {"action": "talk", "text": "Sorry, this line is not available at the moment. Please call again later."},
-]
+SAFE_NCCO = defaults.SAFE_NCCO
 MEDIA_ROOT = DATA_DIR / "media"
 # Recordings that are still being written; finished ones move to Django's storage.
 RECORDINGS_OPEN = MEDIA_ROOT / "recordings" / "open"
@@ -84,6 +78,8 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
+    # Before Django's static files: `runserver` is ours, and serves sockets.
+    "callflows",
     "django.contrib.staticfiles",
     "channels",
     "csp",
@@ -91,10 +87,9 @@ INSTALLED_APPS = [
     "django_otp",
     "django_otp.plugins.otp_totp",
     "django_otp.plugins.otp_static",
-    "callflows",
 ]
 MIDDLEWARE = [
-    "project.middleware.count_refused_hosts",
+    "callflows.webhooks.handler.count_refused_hosts",
     "django.middleware.security.SecurityMiddleware",
     "project.middleware.StaticFiles",
     "django.contrib.sessions.middleware.SessionMiddleware",

@@ -31,7 +31,7 @@ CHECKS = {
     "coverage": ["-m", "tests.core", "coverage"],
     "ruff check": ["-m", "ruff", "check", "."],
     "ruff format": ["-m", "ruff", "format", "--check", "."],
-    "djlint": ["-m", "djlint", "templates", "--lint", "--quiet"],
+    "djlint": ["-m", "djlint", "templates", "callflows/templates", "--lint", "--quiet"],
     "migrations": ["manage.py", "makemigrations", "--check", "--dry-run"],
     "deploy": ["manage.py", "check", "--deploy", "--fail-level", "WARNING"],
     "static files": ["manage.py", "collectstatic", "--no-input", "--verbosity", "0"],

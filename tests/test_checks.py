@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pytest_django import Settings
 
-from callflows.checks import public_url_is_secure, secrets_are_long, webhooks_are_checked
+from callflows.checks import public_url_is_secure, recordings_are_private, secrets_are_long, webhooks_are_checked
 
 
 def test_webhooks_that_are_not_checked_are_an_error(settings: Settings) -> None:
@@ -28,3 +28,10 @@ def test_address_that_is_not_https_is_warned_of(settings: Settings) -> None:
     for url, found in (("", 1), ("http://calls.example.com", 1), ("https://calls.example.com", 0)):
         settings.PUBLIC_URL = url
         assert len(public_url_is_secure()) == found
+
+
+def test_recordings_that_others_may_read_are_warned_of(settings: Settings) -> None:
+    assert recordings_are_private() == []
+    settings.FILE_UPLOAD_PERMISSIONS, settings.FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o644, None
+    file, folder = recordings_are_private()
+    assert (file.hint, folder.hint) == ("Set it to 0o600.", "Set it to 0o700.")

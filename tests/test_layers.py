@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-SHELL = {"models", "ncco", "payloads", "audio", "sockets.registry", "live", "vonage", "threads"}
+SHELL = {"models", "ncco", "payloads", "audio", "sockets.registry", "live", "vonage", "threads", "prefix"}
 DJANGO = {"django", "asgiref"}
 # A layer, what of ours it may import, and which packages of others.
 LAYERS: dict[str, tuple[set[str], set[str]]] = {
@@ -23,6 +23,8 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "models": ({"ncco", "payloads", "calls", "audio"}, DJANGO),
     "live": (set(), {"asyncio", "channels", "asgiref"}),
     "threads": (set(), DJANGO | {"asyncio", "time"}),
+    "prefix": (set(), DJANGO),
+    "defaults": ({"serving.proxies"}, {"django"}),
     "journal": (set(), set()),
     "probe": (set(), DJANGO | {"psycopg", "time"}),
     "watch": ({"probe", "threads"}, DJANGO | {"asyncio", "time"}),
@@ -31,24 +33,14 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "refusing": ({"models", "threads"}, DJANGO | {"time"}),
     "vonage": ({"ncco"}, {"asyncio", "time", "httpx2", "jwt"}),
     "control": (
-        {
-            "models",
-            "ncco",
-            "payloads",
-            "calls",
-            "vonage",
-            "live",
-            "threads",
-            "refusing",
-            "webhooks",
-            "sockets.registry",
-        },
+        {"models", "ncco", "payloads", "calls", "vonage", "live", "threads", "refusing", "webhooks", "prefix"}
+        | {"sockets.registry"},
         DJANGO | {"asyncio", "time", "httpx2"},
     ),
     "admin": (SHELL | {"control", "calls"}, DJANGO | {"pydantic"}),
     "console": (SHELL, DJANGO | {"asyncio", "channels"}),
     "webhooks": (
-        {"models", "ncco", "payloads", "calls", "live", "threads", "refusing", "journal", "keeping", "watch"},
+        {"models", "ncco", "payloads", "calls", "live", "threads", "refusing", "journal", "keeping", "watch", "prefix"},
         DJANGO | {"asyncio", "time"},
     ),
     "admission": ({"sockets", "models", "ncco", "payloads", "vonage", "control"}, DJANGO),

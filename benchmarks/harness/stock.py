@@ -17,7 +17,7 @@ from daphne.endpoints import build_endpoint_description_strings  # noqa: E402  (
 from daphne.server import Server  # noqa: E402  (after the reactor)
 from django.urls import re_path  # noqa: E402  (after the reactor)
 
-from project.asgi import http  # noqa: E402  (after the reactor)
+from project.asgi import application as http  # noqa: E402  (after the reactor)
 
 
 class Echo(AsyncWebsocketConsumer):

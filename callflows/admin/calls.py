@@ -22,6 +22,7 @@ from callflows.admin import call_page, control, parties, placing
 from callflows.admin.asking import key_of
 from callflows.admin.control import Tried
 from callflows.admin.filters import Named, Numbers, When, Words
+from callflows.admin.ours import OurAdmin
 from callflows.admin.readonly import ReadOnly
 from callflows.admin.show import badge, duration, moment
 from callflows.models import Call, Line, PromptVersion
@@ -31,7 +32,7 @@ COMMANDS: dict[live.Command, str] = {"hang_up": "hang up", "stop": "stop what it
 
 
 @admin.register(Call)
-class CallAdmin(ReadOnly, admin.ModelAdmin[Call]):
+class CallAdmin(ReadOnly, OurAdmin[Call]):
     list_display = ("shown_caller", "shown_number", "shown_flow", "shown_status", "shown_outcome", "began", "length")
     list_display_links = ("shown_caller",)
     list_filter = (

@@ -16,6 +16,7 @@ from callflows.ncco import flow as core
 from callflows.ncco.check import step_problems
 from callflows.ncco.problems import OURS, Problem
 from callflows.ncco.served import Context, build
+from callflows.prefix import prefix
 from callflows.sockets.registry import outcomes
 
 # What the shown documents say where a call's own values would stand.
@@ -79,7 +80,7 @@ def document(version: core.Version, number: str, flow_name: str) -> str:
         found = FlowVersion.objects.filter(flow_id=flow_id).order_by("-number").first()
         return found.as_core() if found else None
 
-    base = settings.PUBLIC_URL or ELSEWHERE
+    base = (settings.PUBLIC_URL or ELSEWHERE) + prefix()
     context = Context(
         values={"from": CALLER, "to": number, "uuid": "…", "conversation_uuid": "…", "flow_name": flow_name},
         event_url=lambda place: f"{base}/webhooks/events/…",

@@ -17,6 +17,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from callflows.admin import flow_page
+from callflows.admin.ours import OurAdmin
 from callflows.admin.outcomes import suggestions
 from callflows.admin.readonly import PartOfPage
 from callflows.admin.rows import OUTCOMES, STEP_NAMES, BranchForm, OrderedFormSet
@@ -94,7 +95,7 @@ class BranchInline(PartOfPage, admin.TabularInline[Branch, CallFlow]):
 
 
 @admin.register(CallFlow)
-class CallFlowAdmin(KeepsUsed, KeepsVersions, admin.ModelAdmin[CallFlow]):
+class CallFlowAdmin(KeepsUsed, KeepsVersions, OurAdmin[CallFlow]):
     form = FlowForm
     fields = ("name", "description", "joinable", "prefixes")
     list_display = ("name", "shown_state", "shown_numbers", "shown_published")

@@ -15,6 +15,7 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
 from callflows.admin.fields import parse_json
+from callflows.admin.ours import OurAdmin
 from callflows.admin.readonly import PartOfPage
 from callflows.admin.usage import KeepsUsed, used_by
 from callflows.models import HeaderRow, HeaderSet
@@ -67,7 +68,7 @@ class HeaderRowInline(PartOfPage, admin.TabularInline[HeaderRow, HeaderSet]):
 
 
 @admin.register(HeaderSet)
-class HeaderSetAdmin(KeepsUsed, admin.ModelAdmin[HeaderSet]):
+class HeaderSetAdmin(KeepsUsed, OurAdmin[HeaderSet]):
     fields = ("name", "bytes", "places")
     readonly_fields = ("bytes", "places")
     list_display = ("name", "keys", "bytes")

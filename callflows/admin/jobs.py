@@ -15,13 +15,14 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
 from callflows.admin.filters import Words
+from callflows.admin.ours import OurAdmin
 from callflows.admin.readonly import ReadOnly
 from callflows.admin.show import badge, moment, pretty
 from callflows.models import Job
 
 
 @admin.register(Job)
-class JobAdmin(ReadOnly, admin.ModelAdmin[Job]):
+class JobAdmin(ReadOnly, OurAdmin[Job]):
     list_display = ("shown_kind", "shown_state", "shown_call", "shown_due", "attempts", "worker", "error")
     list_display_links = ("shown_kind",)
     list_filter = ("state", ("kind", Words))

@@ -12,6 +12,7 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from callflows.admin.fields import Json, Suggesting
+from callflows.admin.ours import OurAdmin
 from callflows.admin.show import phone, readable
 from callflows.control.accounts import account_of
 from callflows.models import Application, PhoneNumber
@@ -19,7 +20,7 @@ from callflows.vonage.account import VonageError
 
 
 @admin.register(Application)
-class ApplicationAdmin(admin.ModelAdmin[Application]):
+class ApplicationAdmin(OurAdmin[Application]):
     list_display = ("name", "application_id", "flow", "api_host")
     list_select_related = ("flow",)
     search_fields = ("name", "application_id")
@@ -70,7 +71,7 @@ class PhoneNumberForm(forms.ModelForm[PhoneNumber]):
 
 
 @admin.register(PhoneNumber)
-class PhoneNumberAdmin(admin.ModelAdmin[PhoneNumber]):
+class PhoneNumberAdmin(OurAdmin[PhoneNumber]):
     form = PhoneNumberForm
     list_display = ("shown_number", "name", "flow", "application", "time_zone")
     list_select_related = ("flow", "application")

@@ -18,6 +18,7 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_safe
 
 from callflows.admin import prompt_page
+from callflows.admin.ours import OurAdmin
 from callflows.admin.show import badge, duration, moment
 from callflows.admin.usage import KeepsUsed
 from callflows.audio.apart import check_apart
@@ -69,7 +70,7 @@ def _trouble(upload: UploadedFile[Any]) -> str:
 
 
 @admin.register(AudioPrompt)
-class AudioPromptAdmin(KeepsUsed, admin.ModelAdmin[AudioPrompt]):
+class AudioPromptAdmin(KeepsUsed, OurAdmin[AudioPrompt]):
     form = PromptForm
     fields = ("name", "description", "sound")
     list_display = ("name", "length", "loudness", "newest_version", "uploaded")

@@ -17,6 +17,7 @@ from django.utils.safestring import SafeString
 from callflows.admin import parties
 from callflows.admin.asking import key_of
 from callflows.admin.filters import When
+from callflows.admin.ours import OurAdmin
 from callflows.admin.readonly import ReadOnly
 from callflows.admin.show import duration, moment
 from callflows.models import Call, Line, Recording, TimelineEntry
@@ -93,7 +94,7 @@ def _capital(text: str) -> str:
 
 
 @admin.register(Recording)
-class RecordingAdmin(ReadOnly, admin.ModelAdmin[Recording]):
+class RecordingAdmin(ReadOnly, OurAdmin[Recording]):
     """A list; each recording is heard on its call's page."""
 
     list_display = ("shown_call", "shown_source", "length", "transcribed", "shown_made", "listen")

@@ -12,13 +12,14 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.safestring import SafeString
 
 from callflows.admin.banner import see
+from callflows.admin.ours import OurAdmin
 from callflows.admin.readonly import ReadOnly
 from callflows.admin.show import moment, pretty
 from callflows.models import Refusal, StrayEvent
 
 
 @admin.register(Refusal)
-class RefusalAdmin(ReadOnly, admin.ModelAdmin[Refusal]):
+class RefusalAdmin(ReadOnly, OurAdmin[Refusal]):
     list_display = ("reason", "times", "unseen", "shown_last", "shown_sentence")
     fields = ("reason", "times", "unseen", "shown_last", "shown_sentence")
     readonly_fields = ("unseen", "shown_last", "shown_sentence")
@@ -50,7 +51,7 @@ class RefusalAdmin(ReadOnly, admin.ModelAdmin[Refusal]):
 
 
 @admin.register(StrayEvent)
-class StrayEventAdmin(ReadOnly, admin.ModelAdmin[StrayEvent]):
+class StrayEventAdmin(ReadOnly, OurAdmin[StrayEvent]):
     list_display = ("shown_name", "shown_at")
     readonly_fields = ("shown_name", "shown_at", "shown_raw")
     fields = readonly_fields

@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from django.contrib.admin.views.decorators import staff_member_required
+from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import PermissionDenied
 from django.core.files.storage import default_storage
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
@@ -28,6 +29,7 @@ _THREADS = Threads("files", 4)
 
 
 @require_safe
+@login_not_required
 def sound(request: HttpRequest, signed: str) -> HttpResponseBase:
     """A prompt's version for Vonage. It never changes under its address, so it may be kept for a day."""
     version = sound_version(signed, timezone.now())

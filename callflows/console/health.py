@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import Awaitable
+from pathlib import Path
 from typing import Any
 
 from channels.layers import get_channel_layer
 from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
@@ -18,11 +20,13 @@ SECONDS = 2.0
 _THREADS = Threads("health", 4)
 
 
+@login_not_required
 async def healthz(request: HttpRequest) -> HttpResponse:
     """Alive: the event loop answers. Looks at nothing else."""
     return HttpResponse("ok\n", content_type="text/plain")
 
 
+@login_not_required
 async def readyz(request: HttpRequest) -> HttpResponse:
     """Ready: database, channel layer and media folder, each by name; 503 when one is not."""
     names = {"database": _THREADS.run(_database), "channel layer": _layer(), "media": _THREADS.run(_media)}
@@ -55,6 +59,7 @@ async def _layer() -> None:
 
 
 def _media() -> None:
-    settings.MEDIA_ROOT.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=settings.MEDIA_ROOT) as file:
+    folder = Path(settings.MEDIA_ROOT)
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder) as file:
         file.write(b"ready")

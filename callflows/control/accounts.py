@@ -8,6 +8,7 @@ from pathlib import Path
 from django.conf import settings
 
 from callflows.models import Application, Call, Pace, TimelineEntry
+from callflows.prefix import prefix
 from callflows.vonage.account import Account, VonageError
 from callflows.vonage.client import Client
 from callflows.vonage.pace import MOST_SECONDS, Limit, Reserve
@@ -75,7 +76,7 @@ def _tell_of_host(call: Call) -> None:
 
 
 def public_url() -> str:
-    """Return where Vonage reaches us. Raises VonageError when nobody said."""
+    """Return the address below which Vonage reaches us. Raises VonageError when nobody said."""
     if not settings.PUBLIC_URL:
         raise VonageError("PUBLIC_URL is not set: Vonage has to be told an address at which it reaches us")
-    return str(settings.PUBLIC_URL)
+    return f"{settings.PUBLIC_URL}{prefix()}"

@@ -140,9 +140,9 @@ def application(base: str, method: Method, addresses: Mapping[WebhookName, str] 
     An address may be a path. Without an event URL nobody hears of events, without a fallback URL none is asked.
     """
     ours: dict[WebhookName, str] = {
-        "answer_url": "/webhooks/answer",
-        "event_url": "/webhooks/events",
-        "fallback_answer_url": "/webhooks/fallback",
+        "answer_url": "webhooks/answer",
+        "event_url": "webhooks/events",
+        "fallback_answer_url": "webhooks/fallback",
     }
     hooks = {
         name: {"address": urljoin(f"{base}/", address), "http_method": "POST" if name == "event_url" else method}

@@ -20,6 +20,7 @@ async def perform(
     server: str,
     *,
     public_url: str = "",
+    prefix: str = "",
     sockets: str = "",
     method: Method = "GET",
     addresses: Mapping[WebhookName, str] | None = None,
@@ -30,12 +31,13 @@ async def perform(
 ) -> Play:
     """Play a scenario against ``server``.
 
-    ``public_url``, ``sockets`` and ``allowed`` are those of `Dial`, ``addresses`` of the application's webhooks, where
-    they are not ours; ``signing`` is the API key and the secret that sign webhooks.
+    ``public_url``, ``sockets`` and ``allowed`` are those of `Dial`. Our webhooks are below the path ``prefix``;
+    ``addresses`` are the application's, where they are not ours. ``signing`` is the API key and the secret that sign
+    webhooks.
     Setting ``hang_up`` makes everybody hang up. Raises NoServer when nobody listens at ``server``.
     """
     await reach(server)
-    app = application(public_url or server, method, addresses)
+    app = application((public_url or server) + prefix, method, addresses)
     app.document["capabilities"]["voice"]["signed_callbacks"] = signing is not None
     play = Play(scenario, app, datetime.now(UTC), signing)
 

@@ -15,6 +15,7 @@ from django.http import HttpRequest
 from callflows.ncco.flow import Place
 from callflows.payloads.body import digest
 from callflows.payloads.tokens import without_tokens as without_tokens
+from callflows.prefix import prefix
 
 _SALT = "callflows.step"
 _SOCKET = re.compile(r"/socket/([\w-]{1,22})/")
@@ -54,8 +55,8 @@ def key_of(webhook: str, ref: StepRef | None, raw: Mapping[str, Any]) -> str:
 
 
 def base_url(request: HttpRequest) -> str:
-    """Return the address under which Vonage reaches us: PUBLIC_URL, or the one it just used."""
-    return settings.PUBLIC_URL or f"{request.scheme}://{request.get_host()}"
+    """Return the address below which Vonage reaches us, at PUBLIC_URL or the host it just used."""
+    return (settings.PUBLIC_URL or f"{request.scheme}://{request.get_host()}") + prefix()
 
 
 def event_url(base: str, call: int, place: Place) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
@@ -49,6 +50,7 @@ def refusing(view: Webhook) -> Callable[..., Response]:
     """Turn what a webhook refuses, early or in its transaction, into a response, and count it."""
 
     @csrf_exempt
+    @login_not_required
     async def wrapped(request: HttpRequest, ref: str = "") -> HttpResponse:
         try:
             return await view(request, ref)

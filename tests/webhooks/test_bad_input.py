@@ -14,7 +14,7 @@ from pytest_django import Settings
 
 from callflows.models import Call, Refusal, TimelineEntry
 from callflows.webhooks.reading import read
-from project.asgi import http
+from project.asgi import application as http
 from tests.make import CALLER, NUMBER, ROOM, UUID, make_flow, make_number, talk
 from tests.services import wait_until
 from tests.signing import KEY, SECRET, bearer, compact

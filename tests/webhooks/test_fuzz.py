@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from callflows.models import Call, CallFlow
 from callflows.webhooks.addresses import StepRef
-from project.asgi import http
+from project.asgi import application as http
 from project.logs import OneLine
 from tests.lasting import lasting
 from tests.make import CALLER, ECHO, NUMBER, ROOM, UUID, make_flow, make_number, talk

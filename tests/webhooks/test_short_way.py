@@ -13,8 +13,8 @@ from asgiref.testing import ApplicationCommunicator
 from callflows.models import Call
 from callflows.payloads.body import MAX_BYTES
 from callflows.webhooks import views
-from project.asgi import http
-from project.handler import whole_body
+from callflows.webhooks.handler import whole_body
+from project.asgi import application as http
 from tests.make import NUMBER, ROOM, UUID
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -13,6 +13,7 @@ from callflows.models import CallFlow, FlowVersion
 from callflows.models.prompts import sound_path
 from callflows.ncco.flow import Version
 from callflows.ncco.imported import along, exported, left_behind
+from callflows.prefix import prefix
 
 # Stands for our own address where PUBLIC_URL does not tell it.
 PLACEHOLDER = "https://callflows.example"
@@ -28,12 +29,12 @@ class Command(BaseCommand):
     def handle(self, **options: Any) -> None:
         version = _version(options["flow"], options["draft"])
         places = along(version, _newest)
-        base, now = settings.PUBLIC_URL or PLACEHOLDER, timezone.now()
+        base, now = (settings.PUBLIC_URL or PLACEHOLDER) + prefix(), timezone.now()
         document = exported(places, base, lambda prompt: base + sound_path(prompt, now))
         for sentence in left_behind(version, places):
             self.stderr.write(f"warning: {sentence}")
         text = json.dumps(document, indent=2, ensure_ascii=False)
-        if base == PLACEHOLDER and PLACEHOLDER.partition("//")[2] in text:
+        if not settings.PUBLIC_URL and PLACEHOLDER.partition("//")[2] in text:
             self.stderr.write(f"warning: PUBLIC_URL is not set: {PLACEHOLDER} stands for it")
         self.stdout.write(text)
 

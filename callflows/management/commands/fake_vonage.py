@@ -17,6 +17,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from callflows.management.fakes import add_allow_host, add_knob
+from callflows.prefix import prefix
 from callflows.serving import CannotListen, check_address
 from callflows.simulator.account import APPLICATION, Account, Application, Number, plain_id
 from callflows.simulator.dial import Dial
@@ -150,7 +151,7 @@ def _fake(
     **options: Any,
 ) -> Fake:
     store = Store(Path(settings.DATA_DIR) / "fake-vonage")
-    base, account = settings.PUBLIC_URL or _server(server), _account()
+    base, account = (settings.PUBLIC_URL or _server(server)) + prefix(), _account()
     account.for_sale.update({each.msisdn: each for each in FOR_SALE})
     store.load(account)
     key, known = store.public_key(), account.find(application)

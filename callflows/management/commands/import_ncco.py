@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
+from django.urls import reverse
 
 from callflows.models import CallFlow, HeaderRow, HeaderSet, PromptVersion
 from callflows.models.flows import check_headers
@@ -21,6 +22,7 @@ from callflows.ncco.flow import Step
 from callflows.ncco.imported import Imported, imported
 from callflows.ncco.problems import InvalidNcco, Problem
 from callflows.ncco.served import HEADER_SET, PROMPT
+from callflows.prefix import prefix
 from callflows.sockets.registry import outcomes
 
 NAME_CHARACTERS = 100
@@ -114,7 +116,8 @@ class Command(BaseCommand):
         if wrong := [each for each in flow.problems(outcomes()) if each.severity == "error"]:
             self.stderr.write("Before it can be published:")
             self._warn(wrong)
-        self.stdout.write(f"Callers get it once it is published: /admin/callflows/callflow/{flow.pk}/change/")
+        page = reverse("admin:callflows_callflow_change", args=(flow.pk,))
+        self.stdout.write(f"Callers get it once it is published: {page}")
 
 
 def _new_or_empty(name: str) -> CallFlow:
@@ -131,10 +134,10 @@ def _new_or_empty(name: str) -> CallFlow:
 
 def _prompt_version(stream_url: list[str]) -> PromptVersion | None:
     """Return the version of a prompt of ours whose address this is, also when its day is over."""
-    path = urlsplit(stream_url[0]).path
-    if not path.startswith("/sounds/") or not path.endswith(".wav"):
+    path, sounds = urlsplit(stream_url[0]).path, f"{prefix()}/sounds/"
+    if not path.startswith(sounds) or not path.endswith(".wav"):
         return None
-    version = sound_version(path.removeprefix("/sounds/").removesuffix(".wav"), datetime(2000, 1, 1))
+    version = sound_version(path.removeprefix(sounds).removesuffix(".wav"), datetime(2000, 1, 1))
     return PromptVersion.objects.select_related("prompt").filter(pk=version).first() if version else None
 
 

@@ -20,6 +20,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from callflows.audio.files import wav_bytes
 from callflows.audio.format import AudioError
 from callflows.management.fakes import add_allow_host, add_knob
+from callflows.prefix import prefix
 from callflows.simulator.account import WebhookName
 from callflows.simulator.caller import KEYS, Press
 from callflows.simulator.driver import NoServer
@@ -142,6 +143,7 @@ async def _performed(scenario: Scenario, options: dict[str, Any], screen: Screen
         scenario,
         options["server"] or f"http://127.0.0.1:{settings.PORT}",
         public_url=settings.PUBLIC_URL,
+        prefix=prefix(),
         method=options["answer_method"],
         addresses=_addresses(options),
         allowed=options["allow_host"],

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from callflows.prefix import prefix
 from callflows.simulator.account import application
 from callflows.simulator.dial import LOOPBACK, Dial
 from callflows.simulator.driver import Driver, NoServer, reach
@@ -93,7 +94,7 @@ class Command(BaseCommand):
 
 async def _loaded(plan: Plan, scenario: Scenario, server: str, method: Any, bar: Bar) -> Report:
     await reach(server)
-    app = application(settings.PUBLIC_URL or server, method)
+    app = application((settings.PUBLIC_URL or server) + prefix(), method)
     signing = next(((key, secrets[0]) for key, secrets in settings.SIGNATURE_SECRETS.items()), None)
     app.document["capabilities"]["voice"]["signed_callbacks"] = signing is not None
     running = Load(plan, scenario, app, datetime.now(UTC), signing, bar)

@@ -14,6 +14,7 @@ from django.conf import settings
 from django.core.management.base import CommandError, OutputWrapper
 
 from callflows.models import Application
+from callflows.prefix import prefix
 from callflows.vonage.applications import Applications, same_id
 from callflows.vonage.numbers import Numbers
 from callflows.vonage.setup import Credentials, Sender
@@ -64,7 +65,8 @@ class Desk:
 
     @property
     def base(self) -> str:
-        return str(settings.PUBLIC_URL)
+        """The address below which Vonage is told ours."""
+        return f"{settings.PUBLIC_URL}{prefix()}"
 
     # The admin's applications
 

@@ -1,4 +1,4 @@
-"""Knows the short way of webhooks: without sessions, forms and redirects, which only pages need."""
+"""Knows the short way of webhooks, without what only pages need; for another host, a lost call."""
 
 from __future__ import annotations
 
@@ -6,19 +6,54 @@ import io
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from asgiref.sync import iscoroutinefunction
+from django.core.exceptions import DisallowedHost
 from django.core.handlers.asgi import ASGIHandler, get_script_prefix
 from django.core.handlers.exception import convert_exception_to_response
+from django.http import HttpRequest
 from django.urls import set_script_prefix
+from django.utils.decorators import sync_and_async_middleware
 
 from callflows.payloads.body import MAX_BYTES
-from project.middleware import count_refused_hosts
+from callflows.prefix import local_prefix, prefix
+from callflows.refusing import TALLY
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[Any]]
 
-WEBHOOKS = "/webhooks/"
+
+@sync_and_async_middleware
+def count_refused_hosts(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
+    """Count the webhooks that Django refuses for their host: each is a call that nobody answers, and leaves no trace.
+
+    First of all: the error comes out of whatever asks for the host first.
+    """
+    if not iscoroutinefunction(get_response):
+
+        def blocking(request: HttpRequest) -> Any:
+            _check_host(request)
+            return get_response(request)
+
+        return blocking
+
+    async def waiting(request: HttpRequest) -> Any:
+        _check_host(request)
+        response: Awaitable[Any] = get_response(request)
+        return await response
+
+    return waiting
+
+
+def _check_host(request: HttpRequest) -> None:
+    if request.path_info.startswith(f"{local_prefix()}/webhooks/"):
+        try:
+            request.get_host()
+        except DisallowedHost:
+            host = request.META.get("HTTP_HOST", "")[:80]
+            TALLY.count_in_background("host", f"a request came for host {host!r}: expected the one of PUBLIC_URL")
+            raise
 
 
 class WebhookHandler(ASGIHandler):
@@ -66,7 +101,7 @@ def with_short_way(whole: Application) -> Application:
     webhooks = WebhookHandler()
 
     async def application(scope: Scope, receive: Receive, send: Send) -> Any:
-        short = scope["path"].startswith(WEBHOOKS)
+        short = scope["path"].startswith(f"{prefix()}/webhooks/")
         await (webhooks if short else whole)(scope, receive, send)
 
     return application

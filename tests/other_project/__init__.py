@@ -1,0 +1,1 @@
+"""A project of somebody else, in which a test installs the wheel."""

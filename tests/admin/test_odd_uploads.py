@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
 from django.test import Client
 from pytest_django import Settings
 
+from callflows.admin import prompts
+from callflows.audio.apart import check_apart
 from callflows.models import AudioPrompt, Job, PromptUpload
 from callflows.models.prompts import FILES
 from tests.admin.forms import field_errors
@@ -55,3 +59,22 @@ def test_what_is_no_sound_leaves_a_sentence_and_nothing_else(
         assert (upload.state, told in upload.error, upload.prompt.newest) == (PromptUpload.State.FAILED, True, None)
     assert files(settings) == []
     assert not list(Path(settings.MEDIA_ROOT).rglob("prompts/*"))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_upload_is_examined_once_and_in_no_transaction(admin_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On SQLite nobody else writes while one is open: a healthy MP3 of 60 MB cost two calls their flow."""
+    within = []
+
+    def examine(source: BinaryIO, max_seconds: float) -> None:
+        within.append(connection.in_atomic_block)
+        check_apart(source, max_seconds)
+
+    monkeypatch.setattr(prompts, "check_apart", examine)
+    content = odd.encoded(odd.noise(1.0, 8000), 8000)
+    sent: dict[str, Any] = {"name": "Greeting", "sound": SimpleUploadedFile("greeting.wav", content)}
+    assert admin_client.post(ADD, sent).status_code == 302
+    prompt = AudioPrompt.objects.get()
+    sent["sound"] = SimpleUploadedFile("greeting.wav", content)
+    assert admin_client.post(f"/admin/callflows/audioprompt/{prompt.pk}/change/", sent).status_code == 302
+    assert within == [False, False]

@@ -21,9 +21,13 @@ DEFAULTS = {"length_timer": 7200, "ringing_timer": 60}
 
 def test_slash_at_the_end_leads_nowhere_unless_the_knob_drops_it() -> None:
     """Contract 11.5."""
+    body = payload("create_call_request_ncco")
     for path in ("/v1/calls/", f"{CALL}/", "/v2/applications/"):
         assert World().ask("GET", path).status == 404
-    assert World(trailing_slash="dropped").ask("GET", "/v1/calls/").status == 200
+    assert World().ask("POST", "/v1/calls/", body).status == 404
+    before = World(trailing_slash="dropped")
+    assert before.ask("GET", "/v1/calls/").status == 200
+    assert before.ask("POST", "/v1/calls/", body).status == 201
 
 
 def test_a_live_call_shows_no_cost(live: World) -> None:

@@ -63,6 +63,8 @@ class Bridge(asyncio.Protocol):
             self._producer.stopProducing()
         reason = LOST if exc else DONE
         self.protocol.connectionLost(Failure(reason))  # type: ignore[no-untyped-call]  # Twisted's types end here
+        # Each knew the other: thousands of such circles would make the garbage collector stall all calls.
+        self.protocol = None
 
     def pause_writing(self) -> None:
         self._full = True

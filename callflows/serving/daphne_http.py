@@ -49,13 +49,15 @@ class Channel(HTTPChannel):
         try:
             # No other way leads to the path before the body is here; its type is told wrongly.
             request.most = self.limits.check(cast(bytes, self._path), headers)
-            if is_handshake(headers) and not self.door.lets_knock(self.peer, headers):
-                raise FORGER
         except Refused as error:
             self.refuse(error)
-        else:
-            self.door.body(self.peer, upload=request.most > BODY_BYTES)
-            super().allHeadersReceived()  # type: ignore[no-untyped-call]
+            return
+        if is_handshake(headers) and not self.door.lets_knock(self.peer, headers):
+            # Not raised: it is one for all, and would keep a traceback of each.
+            self.refuse(FORGER)
+            return
+        self.door.body(self.peer, upload=request.most > BODY_BYTES)
+        super().allHeadersReceived()  # type: ignore[no-untyped-call]
 
     @property
     def peer(self) -> Peer:
@@ -86,5 +88,9 @@ class Channel(HTTPChannel):
             self.limits.refused(error)
         transport: Any = self.transport
         transport.write(error.reply)
+        if error is FORGER:
+            # Nothing follows a handshake, and there may be thousands.
+            self.loseConnection()
+            return
         transport.pauseProducing()
         asyncio.get_running_loop().call_later(LINGER_SECONDS, self.loseConnection)

@@ -90,7 +90,7 @@ class Channel(HTTPChannel):
         transport.write(error.reply)
         if error is FORGER:
             # Nothing follows a handshake, and there may be thousands.
-            self.loseConnection()
+            self.loseConnection()  # type: ignore[no-untyped-call]
             return
         transport.pauseProducing()
         asyncio.get_running_loop().call_later(LINGER_SECONDS, self.loseConnection)

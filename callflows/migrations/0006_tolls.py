@@ -31,7 +31,6 @@ class Migration(migrations.Migration):
                 blank=True,
                 help_text="How numbers may begin that a caller's words choose, such as 44 or 1555; SIP addresses by @host, sockets by wss://host/. Nothing else is dialled for them. Empty: steps name whom they reach.",
                 max_length=500,
-                verbose_name="callers may choose to reach",
             ),
         ),
         migrations.AddIndex(

@@ -112,7 +112,6 @@ class CallFlow(models.Model):
         "can join.",
     )
     prefixes = models.CharField(
-        "callers may choose to reach",
         max_length=500,
         blank=True,
         help_text="How numbers may begin that a caller's words choose, such as 44 or 1555; SIP addresses by @host, "

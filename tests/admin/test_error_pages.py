@@ -18,7 +18,7 @@ def test_wrong_address_leads_back(admin_client: Client, path: str) -> None:
     page = admin_client.get(path)
     assert page.status_code == 404
     assert "There is nothing at this address" in page.content.decode()
-    assert 'href="/admin/"' in page.content.decode()
+    assert '<a href="/admin/">Callflows</a>' in page.content.decode()
 
 
 def test_what_is_not_allowed_says_who_allows_it() -> None:

@@ -39,7 +39,7 @@ def webhooks_are_checked(**kwargs: Any) -> list[CheckMessage]:
         Error(
             "SIGNATURE_SECRETS is not set, so webhooks are not checked: anybody can pretend to be Vonage.",
             hint="Set SIGNATURE_SECRETS to api_key:secret, the signature secret in the settings of Vonage's dashboard, "
-            "and turn signed webhooks on for each application.",
+            'and turn signed webhooks on for each application. In a project of your own it is {"api_key": ["secret"]}.',
             id="callflows.E001",
         )
     ]

@@ -27,7 +27,10 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 RECOVERY_CODES = 8
 CODE_DIGITS = 6
 NAME = "second factor"
-WRONG = "The code was expected to be the one that your phone shows now, or an unused recovery code."
+WRONG = (
+    "The code was not accepted. Each code works once, and after a wrong one there is a pause: wait for the next one "
+    "that your phone shows, or type an unused recovery code."
+)
 
 
 class SignIn(AdminAuthenticationForm):
@@ -37,7 +40,9 @@ class SignIn(AdminAuthenticationForm):
         label="Code, if you set up a second factor",
         required=False,
         max_length=20,
-        widget=forms.TextInput(attrs={"autocomplete": "one-time-code", "spellcheck": "false"}),
+        widget=forms.TextInput(
+            attrs={"autocomplete": "one-time-code", "autocapitalize": "none", "spellcheck": "false"}
+        ),
     )
 
     def clean(self) -> dict[str, Any]:
@@ -52,7 +57,8 @@ class SignIn(AdminAuthenticationForm):
 
 def accepts(user: Any, code: str) -> bool:
     """Whether a code is right, and was not used before. Wrong ones make the next ones wait, longer and longer."""
-    typed = code.replace(" ", "")
+    # A phone begins with a capital letter what it takes for a sentence.
+    typed = code.replace(" ", "").lower()
     of_phone = len(typed) == CODE_DIGITS and typed.isdecimal()
     devices = (TOTPDevice if of_phone else StaticDevice).objects.filter(user=user, confirmed=True)
     with transaction.atomic():
@@ -75,7 +81,7 @@ def _set_up(request: HttpRequest) -> HttpResponse:
             codes = _confirmed(device) if right else []
         if right:
             return _page(request, codes=codes)
-        problem = "The code was expected to be the one that your phone shows now. Type the next one."
+        problem = "The code was not accepted: type the next one that your phone shows."
     code = segno.make(device.config_url, error="m")
     key = device.config_url.partition("secret=")[2].partition("&")[0]
     grouped = " ".join(key[place : place + 4] for place in range(0, len(key), 4))

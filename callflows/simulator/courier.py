@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from callflows.simulator import events
 from callflows.simulator.account import Hook
@@ -114,7 +115,9 @@ class Courier:
                 break
             unsigned = False
         if reply.reason:
-            self._call.refuse(f"{webhook.name}: {reply.reason} {reply.text}".strip(), leg)
+            # Whoever forgot to say where a server has its webhooks sees what was asked.
+            asked = f"{webhook.name} {urlsplit(webhook.url).path}" if "HTTP 404" in reply.text else webhook.name
+            self._call.refuse(f"{asked}: {reply.reason} {reply.text}".strip(), leg)
         return reply
 
     async def _attempt(self, webhook: Webhook, leg: Leg, unsigned: bool) -> Reply:

@@ -222,13 +222,23 @@ class Driver:
         if self.dial.elsewhere(url):
             self.watch(Note(self._now(), "dial", "", f"{host_of(url)} is another server than the one called", uuid=leg))
 
+    def _where(self, uri: str) -> str:
+        """Where a socket's address really is, if not where it says."""
+        try:
+            asked, real = urlsplit(uri), urlsplit(self.dial(uri))
+        except ValueError:
+            return ""
+        same = (asked.scheme, asked.netloc) == (real.scheme, real.netloc)
+        return "" if same else f" is {real.scheme}://{real.netloc} here"
+
     # Sockets
 
     async def _open(self, opening: Open) -> None:
         try:
             socket = await self._connect(opening)
         except (ValueError, OSError, TimeoutError, WebSocketException) as error:
-            self.tell(NotOpened(opening.leg, _refusal(error), isinstance(error, TimeoutError)))
+            text = f"{_refusal(error)}{self._where(opening.uri)}"
+            self.tell(NotOpened(opening.leg, text, isinstance(error, TimeoutError)))
             return
         if opening.leg in self._hung_up:
             return await socket.close()
@@ -245,6 +255,8 @@ class Driver:
         own = {"Authorization": opening.authorization} if opening.authorization else {}
         url = self.dial(opening.uri)
         self._tell_elsewhere(opening.uri, opening.leg)
+        if where := self._where(opening.uri):
+            self.watch(Note(self._now(), "dial", "", f"{host_of(opening.uri)}{where}", uuid=opening.leg))
         parts = urlsplit(url)
         # By its own name, which the server may look at, to where it really is; not behind TLS, where the
         # certificate is for the real one.

@@ -85,6 +85,7 @@ async def test_echo_whose_socket_has_the_host_without_its_port(
         heard = await call(tmp_path, server, *OURS, *keys)
     assert heard.level(SAID) > LEVEL - 1.5
     assert server.opened == [("/socket", HOST)]
+    assert heard.told("dial") == [f"{HOST} is ws://{server.url} here"]
     assert [path for _, path, _ in server.calls[:1]] == ["/webhooks/answer"]
     assert server.statuses.count("answered") == 2
     assert server.statuses[-1] == "completed"

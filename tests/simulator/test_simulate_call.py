@@ -12,10 +12,11 @@ from asyncio.subprocess import PIPE, Process
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
-from callflows.management.commands.simulate_call import Command, _described
+from callflows.management.commands.simulate_call import Command, _described, server_of
 from callflows.simulator.party import Keys, Say
 from tests.simulator.test_driver import HOST, Site, connect, serving
 from tests.simulator.tones import loudness
@@ -81,6 +82,19 @@ async def test_no_server_is_exit_1_and_says_what_to_do(tmp_path: Path, unused_tc
         f"no server at http://{HOST}:{unused_tcp_port}: start one with make demo or make run, "
         "or name another with --server"
     )
+
+
+@pytest.mark.parametrize(
+    ("answer_url", "server"),
+    [
+        ("http://127.0.0.1:3000/ncco", "http://127.0.0.1:3000"),
+        ("https://calls.example.com/ncco?a=1", "https://calls.example.com"),
+        ("/ncco", f"http://127.0.0.1:{settings.PORT}"),
+        ("", f"http://127.0.0.1:{settings.PORT}"),
+    ],
+)
+def test_server_is_that_of_the_answer_url(answer_url: str, server: str) -> None:
+    assert server_of(answer_url) == server
 
 
 async def test_ctrl_c_hangs_up(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from argparse import ArgumentTypeError, RawDescriptionHelpFormatter
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -63,7 +64,7 @@ class Command(BaseCommand):
         add("--to", type=_number, help="the number to call, such as 447700900001 or '+44 7700 900001'")
         add("--scenario", type=Path, metavar="FILE", help="play a scenario: a YAML file, see docs/simulator.md")
         add("--rehearse", action="store_true", help="play it in no time, without a server: against its own replies")
-        add("--server", help="where the webhooks are (default: http://127.0.0.1:PORT)")
+        add("--server", help="where the webhooks are (default: as in --answer-url, or http://127.0.0.1:PORT)")
         add("--from", dest="from_", default="447700900123", help="the caller's number (default: %(default)s)")
         add("--audio", type=Path, help="what the caller says: WAV, FLAC, OGG or MP3 (default: a quiet tone pattern)")
         add("--say", type=_say, action="append", default=[], metavar="WAV|TEXT[@SECONDS]", help="say a file or a text")
@@ -141,7 +142,7 @@ async def _performed(scenario: Scenario, options: dict[str, Any], screen: Screen
     loop.add_signal_handler(signal.SIGINT, interrupted)
     return await perform(
         scenario,
-        options["server"] or f"http://127.0.0.1:{settings.PORT}",
+        options["server"] or server_of(options["answer_url"] or ""),
         public_url=settings.PUBLIC_URL,
         prefix=prefix(),
         method=options["answer_method"],
@@ -151,6 +152,12 @@ async def _performed(scenario: Scenario, options: dict[str, Any], screen: Screen
         watch=screen,
         hang_up=hang_up,
     )
+
+
+def server_of(answer_url: str) -> str:
+    """Return the server of an answer URL that is a whole address; ours, of any other."""
+    parts = urlsplit(answer_url)
+    return f"{parts.scheme}://{parts.netloc}" if parts.netloc else f"http://127.0.0.1:{settings.PORT}"
 
 
 def _addresses(options: dict[str, Any]) -> dict[WebhookName, str] | None:

@@ -7,18 +7,7 @@ import re
 import time
 
 from callflows.payloads.tokens import without_tokens
-
-
-def escaped(text: str) -> str:
-    """Return a text in which each line but the first is indented, and other control characters are visible."""
-    if text.isprintable():
-        return text
-    shown = (letter if letter.isprintable() or letter in "\n\t" else _code(letter) for letter in text)
-    return "".join(shown).replace("\n", "\n    ")
-
-
-def _code(letter: str) -> str:
-    return letter.encode("unicode_escape").decode()
+from callflows.serving import shown
 
 
 class LineFormatter(logging.Formatter):
@@ -29,8 +18,8 @@ class LineFormatter(logging.Formatter):
         self.converter = time.gmtime
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        """A message stays the line that it is, whatever a stranger put into it: what nobody prints is escaped."""
-        record.message = escaped(record.message)
+        """A message stays the line that it is, whatever a stranger put into it: its other lines are indented."""
+        record.message = shown(record.message, kept="\n\t").replace("\n", "\n    ")
         return super().formatMessage(record)
 
     def format(self, record: logging.LogRecord) -> str:

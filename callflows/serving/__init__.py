@@ -53,11 +53,12 @@ def check_address(host: str, port: int, option: str = "PORT=") -> None:
         ) from error
 
 
-def shown(path: str) -> str:
-    """Return a path as it stands in one line: a stranger's line breaks would be lines of his own."""
-    if path.isprintable():
-        return path
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in path)
+def shown(text: str, kept: str = "") -> str:
+    """Return a text with all escaped that nobody prints, but for ``kept``: a stranger's line breaks make no lines."""
+    if text.isprintable():
+        return text
+    letters = (each if each.isprintable() or each in kept else each.encode("unicode_escape").decode() for each in text)
+    return "".join(letters)
 
 
 def with_access_log(application: Application) -> Application:

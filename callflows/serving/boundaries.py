@@ -11,8 +11,6 @@ FIN, OPCODE, LENGTH, MASKED = 0x80, 0x0F, 0x7F, 0x80
 BINARY = 0x2
 # Frames from this opcode on may stand between those of a message in several.
 CONTROL = 0x8
-
-
 # Bytes of what is no audio that cost as much as one frame more.
 BYTES_A_FRAME = 4096
 

@@ -9,7 +9,7 @@ from daphne.http_protocol import WebRequest
 from twisted.web.http import HTTPChannel
 
 from callflows.serving.door import Door, Peer
-from callflows.serving.limits import BODY_BYTES, FORGER, HEAD_BYTES, URL_BYTES, Limits, Refused, is_handshake
+from callflows.serving.limits import BODY_BYTES, HEAD_BYTES, TO_FORGERS, URL_BYTES, Limits, Refused, is_handshake
 
 # Seconds for the answer to reach whoever still sends; then the connection ends.
 LINGER_SECONDS = 0.5
@@ -53,8 +53,9 @@ class Channel(HTTPChannel):
             self.refuse(error)
             return
         if is_handshake(headers) and not self.door.lets_knock(self.peer, headers):
-            # Not raised: it is one for all, and would keep a traceback of each.
-            self.refuse(FORGER)
+            self._end_with(TO_FORGERS)
+            # Nothing follows a handshake, and there may be thousands.
+            self.loseConnection()  # type: ignore[no-untyped-call]
             return
         self.door.body(self.peer, upload=request.most > BODY_BYTES)
         super().allHeadersReceived()  # type: ignore[no-untyped-call]
@@ -83,14 +84,11 @@ class Channel(HTTPChannel):
         """Answer, read nothing more, and end the connection when the answer had time to arrive."""
         if self.refused:
             return
-        self.refused = True
-        if error is not FORGER:
-            self.limits.refused(error)
-        transport: Any = self.transport
-        transport.write(error.reply)
-        if error is FORGER:
-            # Nothing follows a handshake, and there may be thousands.
-            self.loseConnection()  # type: ignore[no-untyped-call]
-            return
-        transport.pauseProducing()
+        self.limits.refused(error)
+        self._end_with(error.reply)
+        cast(Any, self.transport).pauseProducing()
         asyncio.get_running_loop().call_later(LINGER_SECONDS, self.loseConnection)
+
+    def _end_with(self, reply: bytes) -> None:
+        self.refused = True
+        cast(Any, self.transport).write(reply)

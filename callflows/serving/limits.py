@@ -45,8 +45,8 @@ class Refused(Exception):
         ).encode() + body
 
 
-# Whose handshakes are not looked at any more.
-FORGER = Refused(429, "this address brought too many tokens that are none of ours; try again later")
+# For whom handshakes are not looked at any more.
+TO_FORGERS = Refused(429, "this address brought too many tokens that are none of ours; try again later").reply
 
 
 @dataclass(frozen=True, slots=True)

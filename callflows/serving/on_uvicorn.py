@@ -17,7 +17,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from callflows.serving import MESSAGE_BYTES, Application, Drain
 from callflows.serving.door import NOBODY, Door, attended
-from callflows.serving.limits import FORGER, HEAD_BYTES, Limits, limited
+from callflows.serving.limits import HEAD_BYTES, TO_FORGERS, Limits, limited
 from callflows.serving.uvicorn_socket import Socket
 
 log = logging.getLogger(__name__)
@@ -72,7 +72,7 @@ class Channel(H11Protocol):
         if self.door.lets_knock(self.client or NOBODY, self.headers):
             super().handle_websocket_upgrade(event)
         else:
-            self.transport.write(FORGER.reply)
+            self.transport.write(TO_FORGERS)
             self.transport.close()
 
 

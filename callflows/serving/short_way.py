@@ -12,6 +12,7 @@ from collections.abc import Callable
 from callflows import serving
 from callflows.serving import Message
 from callflows.serving.boundaries import Boundaries
+from callflows.serving.budget import Budget
 from callflows.serving.frames import BEFORE, HEADS, MASKED, PING, unmask
 
 log = logging.getLogger(__name__)
@@ -71,7 +72,7 @@ class ShortWay:
     """
 
     __slots__ = (
-        "_begun", "_budget", "_closing", "_head", "_hear", "_loop", "_out", "_parsed", "_paused", "_refilled", "_stuck",
+        "_begun", "_budget", "_closing", "_head", "_hear", "_loop", "_out", "_parsed", "_paused", "_stuck",
         "_transport", "_watch", "_whole", "dropped", "ended", "heard_at", "queue",
     )  # fmt: skip
 
@@ -93,8 +94,8 @@ class ShortWay:
         self._begun = b""
         # Where the protocol library is: only between messages may frames go past it.
         self._parsed = Boundaries()
-        # How much else than audio may come yet, and when that was last counted.
-        self._budget, self._refilled = float(serving.OTHER_FRAMES), self.heard_at
+        # How much else than audio may come yet.
+        self._budget = Budget.full(serving.OTHER_FRAMES, serving.OTHER_FRAMES_A_SECOND, self.heard_at)
         self._watch: asyncio.TimerHandle | None = None
         self._stuck: asyncio.TimerHandle | None = None
 
@@ -181,11 +182,9 @@ class ShortWay:
         """Count what is no audio; end a connection on which more of it comes than anybody needs."""
         if self.ended:
             return False
-        earned = (self.heard_at - self._refilled) * serving.OTHER_FRAMES_A_SECOND
-        self._budget, self._refilled = min(serving.OTHER_FRAMES, self._budget + earned), self.heard_at
         before = self._parsed.cost
-        if self._parsed.pass_by(rest, self._budget):
-            self._budget -= self._parsed.cost - before
+        if self._parsed.pass_by(rest, self._budget.fill(self.heard_at)):
+            self._budget.left -= self._parsed.cost - before
             return True
         self.ended = f"it sent more than {serving.OTHER_FRAMES_A_SECOND} messages a second that are no audio"
         self.finish()

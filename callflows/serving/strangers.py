@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
+
+from callflows.serving.budget import Budget
 
 # So many refusals of an address are told at once, and so many a second after that.
 TOLD = (20, 0.5)
@@ -13,33 +14,25 @@ FORGED = (100, 5.0)
 ADDRESSES = 10_000
 
 
-@dataclass(slots=True)
-class _Account:
-    left: float
-    at: float
-
-
 class Strangers:
     """A budget by address: so many at once, and so many a second. Times are in seconds, of any clock."""
 
     def __init__(self, burst: float, a_second: float) -> None:
         self.burst, self.a_second = burst, a_second
-        self._accounts: OrderedDict[str, _Account] = OrderedDict()
+        self._accounts: OrderedDict[str, Budget] = OrderedDict()
 
     def is_spent(self, address: str, now: float) -> bool:
         """Whether one more would be beyond the budget; counts nothing."""
         account = self._accounts.get(address)
-        return account is not None and account.left + self.a_second * (now - account.at) < 1
+        return account is not None and account.fill(now) < 1
 
     def spend(self, address: str, now: float) -> bool:
         """Count one more of ``address``; whether it is within the budget."""
-        account = self._accounts.pop(address, None) or _Account(self.burst, now)
+        account = self._accounts.pop(address, None) or Budget.full(self.burst, self.a_second, now)
         self._accounts[address] = account
         if len(self._accounts) > ADDRESSES:
             self._accounts.popitem(last=False)
-        account.left = min(self.burst, account.left + self.a_second * (now - account.at))
-        account.at = now
-        if account.left < 1:
+        if account.fill(now) < 1:
             return False
         account.left -= 1
         return True

@@ -24,14 +24,13 @@ from callflows.audio.encodings import (
     wav_tag,
 )
 from callflows.audio.format import AudioError
-from callflows.audio.kinds import HEAD_BYTES, is_mpeg, named_other, why_unreadable
-from callflows.audio.pieces import Piece, joined
+from callflows.audio.kinds import HEAD_BYTES, HEADER_UNREADABLE, is_mpeg, named_other, why_unreadable
+from callflows.audio.ogg import SEVERAL, refuse_behind
+from callflows.audio.pieces import BLOCK, Piece, joined
 
 # Programs that write into a pipe cannot know the length, and leave something near 2 GiB or 4 GiB.
 UNKNOWN = 0x7FFF0000
 NOT_KNOWN = -1
-# Tags and padding behind the sound: more than this is sound that the header does not count.
-MOST_BEHIND = 4096
 # Recorders count their header, or a part of it, as sound.
 MOST_OVER = 1024
 # A header has a handful of chunks; the limit ends files made to keep us busy.
@@ -40,10 +39,6 @@ MOST_CHUNKS = 1000
 MOST_FORM, MOST_TABLE = 4096, 8 << 20
 # What stands before a WAV's sound when we write it: its size has to fit in 32 bits with it.
 MOST_SOUND = 0xFFFFFFFF - MOST_FORM - 64
-SEVERAL = (
-    "The file holds several sounds, one after the other, of which only the first would be heard: join them in one."
-)
-HEADER_UNREADABLE = "The file is cut off or damaged: its header cannot be read."
 # What a WAV file's 16 bytes of name begin with in W64, and how long its own header is.
 W64_HEAD = 40
 BEGINNINGS = (b"RIFF", b"RIFX", b"RF64", b"FORM", b"riff", b"caff", b".snd")
@@ -255,11 +250,7 @@ def _refuse_behind(file: _File, sound: Chunk, behind: Sequence[Chunk]) -> None:
         if not chunk.name.isascii() or not chunk.name.decode().isprintable() or chunk.after > file.size + 1:
             break
         at = chunk.after
-    left = file.size - at
-    if left > MOST_BEHIND and len(file.read(at, 1 << 20).strip(b"\0")) > MOST_BEHIND:
-        raise AudioError(
-            f"The file's header counts {sound.length:,} bytes of audio, but {left:,} more follow: export it again."
-        )
+    refuse_behind(sound.length, file.size - at, file.read(at, BLOCK))
 
 
 # The chunks of each container.

@@ -5,6 +5,7 @@ from __future__ import annotations
 # Bytes at the start that are enough to tell.
 HEAD_BYTES = 16
 USABLE = "upload WAV, FLAC, OGG, MP3 or AIFF"
+HEADER_UNREADABLE = "The file is cut off or damaged: its header cannot be read."
 # What people take for a sound file, by its first bytes.
 _OTHERS = {
     b"\x89PNG": "a PNG picture",
@@ -60,7 +61,7 @@ def why_unreadable(head: bytes) -> str:
     if head[:3] == b"ID3":
         return f"There is a tag with a title, but no MP3 sound that can be read behind it; {USABLE}."
     if head[:4] in _SOUND_HEADS or is_mpeg(head):
-        return "The file is cut off or damaged: its header cannot be read."
+        return HEADER_UNREADABLE
     return f"This is not a sound file that can be read; {USABLE}."
 
 

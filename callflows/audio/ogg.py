@@ -8,14 +8,14 @@ from typing import BinaryIO
 
 from callflows.audio.encodings import DECODED_OGG
 from callflows.audio.format import AudioError
-from callflows.audio.pieces import joined
+from callflows.audio.pieces import BLOCK, joined
 
 # The fixed part of a page, and the lengths of its segments at most.
 HEAD, SEGMENTS = 27, 255
 FIRST, LAST = 2, 4
 # Ten minutes in pages of 20 ms are 30,000; the limit ends files made to keep us busy.
 MOST_PAGES = 200_000
-# Padding behind the last page: more than this is no padding.
+# Tags and padding behind the sound: more than this is sound that the header does not count.
 MOST_BEHIND = 4096
 NO_MARK = (
     "The end of the file's OGG stream is not marked, as in voice messages of phones: it is heard to its last page."
@@ -40,16 +40,19 @@ def whole(file: BinaryIO) -> tuple[BinaryIO, tuple[str, ...]]:
     """
     size = file.seek(0, 2)
     last = _last_page(file, size)
-    behind = _read(file, last.stop, min(size - last.stop, 1 << 20))
-    if len(behind.strip(b"\0")) > MOST_BEHIND:
-        raise AudioError(
-            f"The file's header counts {last.stop:,} bytes of audio, but {size - last.stop:,} more follow: "
-            "export it again."
-        )
+    refuse_behind(last.stop, size - last.stop, _read(file, last.stop, BLOCK))
     if last.flags & LAST:
         return file, ()
     marked = _marked(_read(file, last.start, last.stop - last.start))
     return joined(file, [(0, last.start), marked]), (NO_MARK,)
+
+
+def refuse_behind(counted: int, left: int, behind: bytes) -> None:
+    """Raise AudioError when what follows a sound, ``left`` bytes that begin with ``behind``, is more than padding."""
+    if len(behind.strip(b"\0")) > MOST_BEHIND:
+        raise AudioError(
+            f"The file's header counts {counted:,} bytes of audio, but {left:,} more follow: export it again."
+        )
 
 
 def _last_page(file: BinaryIO, size: int) -> Page:

@@ -124,12 +124,12 @@ class Environment(BaseSettings):
     @field_validator("SIGNATURE_SECRETS")
     @classmethod
     def are_pairs(cls, value: str, info: ValidationInfo) -> str:
-        if info.data.get("PRODUCTION") and not value.strip(" ,") and not info.data.get("UNSIGNED_WEBHOOKS"):
+        if info.data.get("PRODUCTION") and not names(value) and not info.data.get("UNSIGNED_WEBHOOKS"):
             raise ValueError(
                 "is not set, and PRODUCTION=1 needs it: without it anybody can pretend to be Vonage "
                 "(UNSIGNED_WEBHOOKS=1 says that this is meant)"
             )
-        for pair in filter(None, map(str.strip, value.split(","))):
+        for pair in names(value):
             key, _, secret = pair.partition(":")
             if not key or not secret:
                 raise ValueError("expected api_key:secret, with commas between several, got an entry of another form")

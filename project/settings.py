@@ -60,11 +60,11 @@ JOURNAL_MB = ENV.JOURNAL_MB
 # api_key -> its secrets.
 UNSIGNED_WEBHOOKS = ENV.UNSIGNED_WEBHOOKS
 SIGNATURE_SECRETS: dict[str, list[str]] = {}
-for _pair in filter(None, map(str.strip, ENV.SIGNATURE_SECRETS.split(","))):
+for _pair in names(ENV.SIGNATURE_SECRETS):
     SIGNATURE_SECRETS.setdefault(_pair.partition(":")[0], []).append(_pair.partition(":")[2])
 VONAGE_API_KEY, VONAGE_API_SECRET = ENV.VONAGE_API_KEY, ENV.VONAGE_API_SECRET
 VONAGE_API_URL, VONAGE_REST_URL = ENV.VONAGE_API_URL, ENV.VONAGE_REST_URL
-TRUSTED_ORIGINS = [each.strip().rstrip("/") for each in ENV.TRUSTED_ORIGINS.split(",") if each.strip()]
+TRUSTED_ORIGINS = [each.rstrip("/") for each in names(ENV.TRUSTED_ORIGINS)]
 SAFE_NCCO = defaults.SAFE_NCCO
 MEDIA_ROOT = DATA_DIR / "media"
 # Recordings that are still being written; finished ones move to Django's storage.
@@ -201,7 +201,7 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = 10_000
 
 LOOPBACK = ["127.0.0.1", "localhost", "[::1]"]
 PUBLIC_HOST = urlsplit(PUBLIC_URL).hostname
-ALLOWED_HOSTS = [*LOOPBACK, *filter(None, [PUBLIC_HOST, *map(str.strip, ENV.ALLOWED_HOSTS.split(","))])]
+ALLOWED_HOSTS = [*LOOPBACK, *filter(None, [PUBLIC_HOST]), *names(ENV.ALLOWED_HOSTS)]
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL] if PUBLIC_URL else []
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {

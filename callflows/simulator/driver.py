@@ -220,16 +220,10 @@ class Driver:
 
     def _tell_elsewhere(self, url: str, leg: str = "") -> None:
         if self.dial.elsewhere(url):
-            self.watch(Note(self._now(), "dial", "", f"{host_of(url)} is another server than the one called", uuid=leg))
+            self._tell_of(url, "another server than the one called", leg)
 
-    def _where(self, uri: str) -> str:
-        """Where a socket's address really is, if not where it says."""
-        try:
-            asked, real = urlsplit(uri), urlsplit(self.dial(uri))
-        except ValueError:
-            return ""
-        same = (asked.scheme, asked.netloc) == (real.scheme, real.netloc)
-        return "" if same else f" is {real.scheme}://{real.netloc} here"
+    def _tell_of(self, url: str, what: str, leg: str) -> None:
+        self.watch(Note(self._now(), "dial", "", f"{host_of(url)} is {what}", uuid=leg))
 
     # Sockets
 
@@ -237,8 +231,7 @@ class Driver:
         try:
             socket = await self._connect(opening)
         except (ValueError, OSError, TimeoutError, WebSocketException) as error:
-            text = f"{_refusal(error)}{self._where(opening.uri)}"
-            self.tell(NotOpened(opening.leg, text, isinstance(error, TimeoutError)))
+            self.tell(NotOpened(opening.leg, _refusal(error), isinstance(error, TimeoutError)))
             return
         if opening.leg in self._hung_up:
             return await socket.close()
@@ -255,9 +248,9 @@ class Driver:
         own = {"Authorization": opening.authorization} if opening.authorization else {}
         url = self.dial(opening.uri)
         self._tell_elsewhere(opening.uri, opening.leg)
-        if where := self._where(opening.uri):
-            self.watch(Note(self._now(), "dial", "", f"{host_of(opening.uri)}{where}", uuid=opening.leg))
-        parts = urlsplit(url)
+        asked, parts = urlsplit(opening.uri), urlsplit(url)
+        if (asked.scheme, asked.netloc) != (parts.scheme, parts.netloc):
+            self._tell_of(opening.uri, f"{parts.scheme}://{parts.netloc} here", opening.leg)
         # By its own name, which the server may look at, to where it really is; not behind TLS, where the
         # certificate is for the real one.
         named = url if parts.scheme == "wss" else parts._replace(netloc=host_of(opening.uri)).geturl()

@@ -73,6 +73,5 @@ def result_of(play: Play) -> Result:
 
 def heard_by(play: Play) -> list[tuple[str, Sound]]:
     """Return which people heard something, with what: those who called first, then those who were called."""
-    people = [uuid for uuid, leg in play.stage.legs.items() if leg.kind != "websocket"]
-    legs = [*play.came.legs, *(uuid for uuid in people if uuid not in play.came.legs)]
-    return [(uuid, play.sounds[uuid]) for uuid in legs if play.sounds[uuid].frames]
+    people = [uuid for uuid in play.legs if play.stage.legs[uuid].kind != "websocket"]
+    return [(uuid, play.sounds[uuid]) for uuid in people if play.sounds[uuid].frames]

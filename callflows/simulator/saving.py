@@ -25,13 +25,12 @@ class Kept:
 
 def kept(play: Play) -> Iterator[Kept]:
     """Yield what was heard at the first call's leg, and then at each other one that was answered."""
-    first, *others = play.came.legs or [""]
     names: Counter[str] = Counter()
-    for uuid in [first, *others, *(each for each in play.stage.legs if each not in play.came.legs)]:
-        leg = play.stage.legs.get(uuid)
-        if leg is None or (leg.answered is None and uuid != first):
+    for place, uuid in enumerate(play.legs):
+        leg = play.stage.legs[uuid]
+        if place and leg.answered is None:
             continue
-        name = "" if uuid == first else _name(leg)
+        name = _name(leg) if place else ""
         names[name] += 1
         told = f"{name}-{names[name]}" if names[name] > 1 else name
         yield Kept(uuid, told, *play.sounds[uuid].mixdown(*_stay(play, leg)))

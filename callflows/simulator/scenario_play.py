@@ -78,6 +78,11 @@ class Play:
                 self.sounds[leg].add("room", rate, pcm, at)
 
     @property
+    def legs(self) -> list[str]:
+        """Return all legs: those who called first, then those who were called."""
+        return [*self.came.legs, *(uuid for uuid in self.stage.legs if uuid not in self.came.legs)]
+
+    @property
     def refusals(self) -> tuple[str, ...]:
         return blamed(self.stage.refusals)
 

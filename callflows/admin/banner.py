@@ -62,7 +62,7 @@ CAUSES = {
     ),
     "body": ("not readable", "If Vonage sends them, report it with what they were answered."),
 }
-# What was refused that is no webhook: what it is, and whether it was refused to callers or operators.
+# What was refused that is no webhook.
 OTHER_THINGS = {"authorization": "socket", "dialled": "connection", "calls out": "call out"}
 _STRANGERS = ("signed as Vonage never signs", "Somebody else calls this server; no call was changed.")
 

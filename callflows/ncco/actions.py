@@ -49,7 +49,7 @@ ONE = Field(min_length=1, max_length=1)
 OneUrl = Annotated[list[Url], ONE]
 # An empty list is none: Vonage's builder for Node writes it for an input without an address.
 ONE_OR_NONE = Field(max_length=1)
-EventUrl = Annotated[list[Url], ONE_OR_NONE]
+OneUrlOrNone = Annotated[list[Url], ONE_OR_NONE]
 Method = Literal["GET", "POST"]
 Level = Annotated[float, Field(ge=-1, le=1)]
 Filled = Annotated[str, shape(r"\S", "text that is not blank")]
@@ -78,7 +78,9 @@ class Talk(Action):
     provider: Filled = option("Voice provider.", form=False, source=SDK, known=("ElevenLabs", "Google", "Polly"))
     provider_options: dict[str, Any] = option("Options of the provider.", form=False, source=SDK)
     voice_name: Filled = option("Old name of a voice.", form=False, old="expected language and style instead")
-    event_url: EventUrl = option("Was of SDKs in 2024.", form=False, source=SDK, old="Vonage took it out again in 2025")
+    event_url: OneUrlOrNone = option(
+        "Was of SDKs in 2024.", form=False, source=SDK, old="Vonage took it out again in 2025"
+    )
     event_method: Method = option("As eventUrl.", form=False, source=SDK, old="Vonage took it out again in 2025")
     event_on_completion: bool = option("As eventUrl.", form=False, source=SDK, old="Vonage took it out again in 2025")
 
@@ -137,7 +139,7 @@ class Input(Action):
         source=OPENAPI,
         doubtful={"asyncronous": "one of Vonage's SDKs misspells asynchronous so"},
     )
-    event_url: EventUrl = option("Where the result is sent.", form=False)
+    event_url: OneUrlOrNone = option("Where the result is sent.", form=False)
     event_method: Method = option("How the result is sent.", "POST", form=False)
 
 
@@ -151,7 +153,7 @@ class Transcription(Options):
         "Language that is spoken, such as en-GB; en-US with an empty object.", label="Transcribe in"
     )
     sentiment_analysis: bool = option("Also tell the mood of what was said.", False, source=SDK, label="Moods too")
-    event_url: EventUrl = option("Where the transcript is announced.", form=False)
+    event_url: OneUrlOrNone = option("Where the transcript is announced.", form=False)
     event_method: Method = option("How it is announced.", "POST", form=False)
 
 
@@ -168,7 +170,7 @@ class Record(Action):
     time_out: int = option("Ends after so long.", ge=3, le=7200, unit="s", label="At most")
     beep_start: bool = option("A beep tells when to speak.", False, label="Beep first")
     transcription: Transcription = option("How the recording is turned into text.")
-    event_url: EventUrl = option("Where the recording is announced.", form=False)
+    event_url: OneUrlOrNone = option("Where the recording is announced.", form=False)
     event_method: Method = option("How it is announced.", "POST", form=False)
 
 
@@ -176,9 +178,7 @@ class Conversation(Action):
     """Puts the call into a room that it shares with others; at most 50 can be in it."""
 
     name: Filled = option("Name of the room: calls that name the same one meet.", ..., label="Room")
-    music_on_hold_url: Annotated[list[Url], ONE_OR_NONE] = option(
-        "What plays until the room is opened.", label="Music on hold"
-    )
+    music_on_hold_url: OneUrlOrNone = option("What plays until the room is opened.", label="Music on hold")
     start_on_enter: bool = option("The room opens when this call enters.", True, label="Opens the room")
     end_on_exit: bool = option("The room ends when this call leaves.", False, label="Ends the room")
     record: bool = option("Record the room.", False)
@@ -186,7 +186,7 @@ class Conversation(Action):
     can_hear: Legs = option("Legs that this call hears: all; an empty list: none.", label="Hears")
     mute: bool = option("Nobody hears this call.", False)
     transcription: Transcription = option("How the room's recording is turned into text; needs record.", source=SDK)
-    event_url: EventUrl = option("Where the recording is announced.", form=False)
+    event_url: OneUrlOrNone = option("Where the recording is announced.", form=False)
     event_method: Method = option("How it is announced.", "POST", form=False)
 
 
@@ -233,7 +233,7 @@ class Connect(Action):
         alias="advanced_machine_detection",
     )
     ringback_tone: Url = option("What the caller hears meanwhile; not for phones.", tolerated="list")
-    event_url: EventUrl = option("Where the endpoint's events are sent.", form=False)
+    event_url: OneUrlOrNone = option("Where the endpoint's events are sent.", form=False)
     event_method: Method = option("How they are sent.", "POST", form=False)
 
 

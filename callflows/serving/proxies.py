@@ -55,4 +55,5 @@ def _is_address(text: str) -> bool:
     return True
 
 
+# Where a proxy stands, unless somebody says it.
 LOOPBACK = Proxies.parse(["127.0.0.0/8", "::1"])

@@ -16,16 +16,25 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from functools import partial
 from urllib.parse import urlencode
 
 from benchmarks.echo import machine
 from benchmarks.harness.client import BINARY, PING, TEXT, masked
 from benchmarks.harness.rough import ECHO_NUMBER, UPGRADE, Peer, Where, ask
-from benchmarks.harness.servers import BASE_DIR, BenchError, Cores, Server, guarded, kept_on, new_site, started
+from benchmarks.harness.servers import (
+    BASE_DIR,
+    BenchError,
+    Cores,
+    Server,
+    guarded,
+    kept_on,
+    new_site,
+    of_servers,
+    started,
+)
 from benchmarks.soak import sample
 
-SERVERS = ("daphne", "uvicorn")
 # What callers may notice, and how much memory may go.
 GAP_MS, MEGABYTES = 40.0, 20.0
 CALLS, FRAME_SECONDS = 5, 0.02
@@ -107,6 +116,7 @@ def drips(port: int) -> Counter[str]:
         deadline = time.monotonic() + WAY_SECONDS
         while held and time.monotonic() < deadline:
             held = [each for each in held if _drip(each)]
+            # A letter now and then keeps a connection alive that only silence would end.
             time.sleep(0.5)
         ends["ended by the server"], ends["still open"] = DRIPS - len(held), len(held)
     return ends
@@ -153,17 +163,21 @@ def passwords(port: int) -> Counter[str]:
     return ends
 
 
-async def small_frames(port: int, frame: bytes) -> Counter[str]:
+def flood(frame: bytes, port: int) -> Counter[str]:
+    return asyncio.run(small_frames(frame, port))
+
+
+async def small_frames(frame: bytes, port: int) -> Counter[str]:
     """Open some sockets one after the other as Vonage would, and send nothing but small frames at full speed."""
     where, ends = Where(port), Counter[str]()
     for _ in range(SOCKETS):
         peer = await Peer.let_in(where, await asyncio.to_thread(ask, where, ECHO_NUMBER))
         if frame == FRAGMENT:
             await peer.send(bytes([TEXT]) + masked(TEXT, b"")[1:])
-        flood = asyncio.create_task(peer.send(frame * SMALL_FRAMES))
+        sending = asyncio.create_task(peer.send(frame * SMALL_FRAMES))
         ends[await _closed(peer)] += 1
-        flood.cancel()
-        await asyncio.wait({flood})
+        sending.cancel()
+        await asyncio.wait({sending})
         peer.connection.close()
     return ends
 
@@ -190,7 +204,7 @@ WAYS: dict[str, Callable[[int], Counter[str]]] = {
     f"{DRIPS} drips": drips,
     f"{HANDSHAKES} handshakes": handshakes,
     f"{PASSWORDS} passwords": passwords,
-    **{name: lambda port, frame=frame: asyncio.run(small_frames(port, frame)) for name, frame in SMALL.items()},  # type: ignore[misc]
+    **{name: partial(flood, frame) for name, frame in SMALL.items()},
 }
 
 
@@ -230,7 +244,7 @@ class Caller:
 
 
 @dataclass
-class Site:
+class Suffering:
     """One server, and the calls that go on at it."""
 
     server: Server
@@ -314,7 +328,7 @@ def run(chosen: argparse.Namespace) -> int:
     for name in chosen.servers:
         with serving(name, cores) as server:
             os.sched_setaffinity(0, {cores.generator})
-            results[name] = asyncio.run(Site(server, cores).suffer(chosen.ways))
+            results[name] = asyncio.run(Suffering(server, cores).suffer(chosen.ways))
         tell(name, results[name])
     failures = [f"{name}: {each}" for name, ways in results.items() for way in ways for each in way.failures]
     print("\nNot passed:" if failures else "\nPassed")
@@ -327,14 +341,10 @@ def run(chosen: argparse.Namespace) -> int:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--with", choices=SERVERS, action="append", dest="servers")
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
-    parser.add_argument("--json", type=Path, help="where all figures are written")
     parser.add_argument("--be", choices=WAYS, help=argparse.SUPPRESS)
     parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
-    chosen = parser.parse_args()
-    chosen.servers = chosen.servers or list(SERVERS)
-    return chosen
+    return of_servers(parser)
 
 
 def main() -> int:

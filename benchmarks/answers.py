@@ -17,13 +17,23 @@ from typing import Any
 
 from benchmarks.echo import GENERATOR_SHARE, OTHERS_SHARE, machine
 from benchmarks.harness.asking import ANSWER_SECONDS, KEY, OPEN_SECONDS, SECRET, Plan, Report
-from benchmarks.harness.servers import BenchError, Cores, Server, Site, allow_many_sockets, new_site, reported, started
+from benchmarks.harness.servers import (
+    SERVERS,
+    BenchError,
+    Cores,
+    Server,
+    Site,
+    allow_many_sockets,
+    new_site,
+    reported,
+    started,
+)
 
 CONNECTIONS, BURST, BURST_TRIES = 8, 200, 3
 ROUNDS, SECONDS, DISCARD_SECONDS, TRIAL_SECONDS = 3, 3.0, 1.0, 1.0
 # More than a server of this kind answers in a second.
 MOST_A_SECOND = 3000
-SERVERS, DATABASES = ("daphne", "uvicorn"), ("sqlite", "postgres")
+DATABASES = ("sqlite", "postgres")
 # How the bare view may be written.
 WAYS = ("async", "sync")
 # The least of the bare view's answers a second, the most of its p99, the most ms for 200 at once.

@@ -24,7 +24,18 @@ from benchmarks.echo import machine
 from benchmarks.harness.bursts import SILENT_SECONDS
 from benchmarks.harness.held import held
 from benchmarks.harness.mixed import KINDS
-from benchmarks.harness.servers import BASE_DIR, BenchError, Cores, Server, Site, guarded, kept_on, new_site, started
+from benchmarks.harness.servers import (
+    BASE_DIR,
+    SERVERS,
+    BenchError,
+    Cores,
+    Server,
+    Site,
+    guarded,
+    kept_on,
+    new_site,
+    started,
+)
 from callflows.sockets.line import DROPS
 
 SAMPLE_SECONDS = 5.0
@@ -279,7 +290,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--calls", type=int, default=50, help="how many are held at one time")
-    parser.add_argument("--with", choices=("daphne", "uvicorn"), default="daphne", dest="server")
+    parser.add_argument("--with", choices=SERVERS, default="daphne", dest="server")
     parser.add_argument("--max-lag", default="", help="the server's MAX_LAG, where others use its core as well")
     parser.add_argument("--json", type=Path, default=Path(tempfile.gettempdir()) / "callflows-soak.json")
     return parser.parse_args()

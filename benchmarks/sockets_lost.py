@@ -12,17 +12,15 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 
 from benchmarks.echo import machine
 from benchmarks.harness import rough
 from benchmarks.harness.held import held
 from benchmarks.harness.island import Island, island
 from benchmarks.harness.rough import CUT_OFF, ENDINGS, FRAMES, HALF_OPEN, Manners, Peer, Where
-from benchmarks.harness.servers import BenchError, Cores, Server, Site, guarded, new_site, started
+from benchmarks.harness.servers import BenchError, Cores, Server, Site, guarded, new_site, of_servers, started
 from benchmarks.soak import database
 
-SERVERS = ("daphne", "uvicorn")
 # What is closed or reset is gone after so many seconds at most.
 CLOSED_SECONDS = 8.0
 # A peer is dead after 30 s without a sign of life; the rest is the margin of a busy machine.
@@ -320,15 +318,11 @@ def run(chosen: argparse.Namespace) -> int:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--with", choices=SERVERS, action="append", dest="servers")
     parser.add_argument("--sockets", type=int, default=1000)
     parser.add_argument("--at-once", type=int, default=50)
     parser.add_argument("--frames", type=int, default=FRAMES, help="in one burst")
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
-    parser.add_argument("--json", type=Path, help="where all figures are written")
-    chosen = parser.parse_args()
-    chosen.servers = chosen.servers or list(SERVERS)
-    return chosen
+    return of_servers(parser)
 
 
 def main() -> int:

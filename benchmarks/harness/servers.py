@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ from benchmarks.harness.load import CLOSE_SECONDS, GRACE_SECONDS, OPEN_SECONDS, 
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 ECHO_NUMBER, CALLER = "447700900001", "447700900999"
+SERVERS = ("daphne", "uvicorn")
 START_SECONDS = 30
 IDLE_SECONDS = 20
 # How many answer webhooks are asked at one time, and how often each when the database was busy.
@@ -51,6 +53,15 @@ def guarded(name: str, work: Callable[[], int | None]) -> int:
     except BenchError as error:
         print(f"benchmarks.{name}: {error}", file=sys.stderr)
         return 1
+
+
+def of_servers(parser: ArgumentParser) -> Namespace:
+    """Parse the options of a measurement of our servers, with those that all such have: which, and where figures go."""
+    parser.add_argument("--with", choices=SERVERS, action="append", dest="servers")
+    parser.add_argument("--json", type=Path, help="where all figures are written")
+    chosen = parser.parse_args()
+    chosen.servers = chosen.servers or list(SERVERS)
+    return chosen
 
 
 @dataclass(frozen=True, slots=True)
